@@ -577,8 +577,7 @@ const file_centrifuge_v1_archive_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken2\xb4\x01\n" +
 	"\x0eArchiveService\x12[\n" +
 	"\x04List\x12(.centrifuge.v1.ArchiveServiceListRequest\x1a).centrifuge.v1.ArchiveServiceListResponse\x12E\n" +
-	"\x06Replay\x12\x1c.centrifuge.v1.ReplayRequest\x1a\x1d.centrifuge.v1.ReplayResponseB\xa1\x01\n" +
-	"\x11com.centrifuge.v1B\fArchiveProtoP\x01Z)centrifuge/gen/centrifuge/v1;centrifugev1\xa2\x02\x03CXX\xaa\x02\rCentrifuge.V1\xca\x02\rCentrifuge\\V1\xe2\x02\x19Centrifuge\\V1\\GPBMetadata\xea\x02\x0eCentrifuge::V1b\x06proto3"
+	"\x06Replay\x12\x1c.centrifuge.v1.ReplayRequest\x1a\x1d.centrifuge.v1.ReplayResponseB+Z)centrifuge/gen/centrifuge/v1;centrifugev1b\x06proto3"
 
 var (
 	file_centrifuge_v1_archive_proto_rawDescOnce sync.Once

@@ -999,8 +999,7 @@ const file_centrifuge_v1_job_proto_rawDesc = "" +
 	"\n" +
 	"JobService\x12E\n" +
 	"\x06Submit\x12\x1c.centrifuge.v1.SubmitRequest\x1a\x1d.centrifuge.v1.SubmitResponse\x12<\n" +
-	"\x03Get\x12\x19.centrifuge.v1.GetRequest\x1a\x1a.centrifuge.v1.GetResponseB\x9d\x01\n" +
-	"\x11com.centrifuge.v1B\bJobProtoP\x01Z)centrifuge/gen/centrifuge/v1;centrifugev1\xa2\x02\x03CXX\xaa\x02\rCentrifuge.V1\xca\x02\rCentrifuge\\V1\xe2\x02\x19Centrifuge\\V1\\GPBMetadata\xea\x02\x0eCentrifuge::V1b\x06proto3"
+	"\x03Get\x12\x19.centrifuge.v1.GetRequest\x1a\x1a.centrifuge.v1.GetResponseB+Z)centrifuge/gen/centrifuge/v1;centrifugev1b\x06proto3"
 
 var (
 	file_centrifuge_v1_job_proto_rawDescOnce sync.Once

@@ -381,8 +381,7 @@ const file_centrifuge_v1_ledger_proto_rawDesc = "" +
 	"\vdestination\x18\x02 \x01(\tR\vdestination\x12-\n" +
 	"\x06ledger\x18\x03 \x01(\v2\x15.centrifuge.v1.LedgerR\x06ledger2g\n" +
 	"\rLedgerService\x12V\n" +
-	"\x03Get\x12&.centrifuge.v1.LedgerServiceGetRequest\x1a'.centrifuge.v1.LedgerServiceGetResponseB\xa0\x01\n" +
-	"\x11com.centrifuge.v1B\vLedgerProtoP\x01Z)centrifuge/gen/centrifuge/v1;centrifugev1\xa2\x02\x03CXX\xaa\x02\rCentrifuge.V1\xca\x02\rCentrifuge\\V1\xe2\x02\x19Centrifuge\\V1\\GPBMetadata\xea\x02\x0eCentrifuge::V1b\x06proto3"
+	"\x03Get\x12&.centrifuge.v1.LedgerServiceGetRequest\x1a'.centrifuge.v1.LedgerServiceGetResponseB+Z)centrifuge/gen/centrifuge/v1;centrifugev1b\x06proto3"
 
 var (
 	file_centrifuge_v1_ledger_proto_rawDescOnce sync.Once

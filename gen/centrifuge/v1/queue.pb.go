@@ -743,9 +743,7 @@ const file_centrifuge_v1_queue_proto_rawDesc = "" +
 	"\x04List\x12&.centrifuge.v1.QueueServiceListRequest\x1a'.centrifuge.v1.QueueServiceListResponse\x12N\n" +
 	"\tSetPolicy\x12\x1f.centrifuge.v1.SetPolicyRequest\x1a .centrifuge.v1.SetPolicyResponse\x12B\n" +
 	"\x05Retry\x12\x1b.centrifuge.v1.RetryRequest\x1a\x1c.centrifuge.v1.RetryResponse\x12E\n" +
-	"\x06Expire\x12\x1c.centrifuge.v1.ExpireRequest\x1a\x1d.centrifuge.v1.ExpireResponseB\x9f\x01\n" +
-	"\x11com.centrifuge.v1B\n" +
-	"QueueProtoP\x01Z)centrifuge/gen/centrifuge/v1;centrifugev1\xa2\x02\x03CXX\xaa\x02\rCentrifuge.V1\xca\x02\rCentrifuge\\V1\xe2\x02\x19Centrifuge\\V1\\GPBMetadata\xea\x02\x0eCentrifuge::V1b\x06proto3"
+	"\x06Expire\x12\x1c.centrifuge.v1.ExpireRequest\x1a\x1d.centrifuge.v1.ExpireResponseB+Z)centrifuge/gen/centrifuge/v1;centrifugev1b\x06proto3"
 
 var (
 	file_centrifuge_v1_queue_proto_rawDescOnce sync.Once
