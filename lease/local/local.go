@@ -1,0 +1,121 @@
+// Package local leases a folder to one process of one machine.
+//
+// Two files in the folder carry the lease: "lease.lock", which the holder keeps
+// locked (flock) and the kernel unlocks when the holder dies, however it dies;
+// and "lease.epoch", the number of the last holder. They are two because the
+// epoch is replaced by renaming, and a lock does not follow a name. The folder
+// must lie on a local file system: locks of network file systems end with the
+// connection, not with the process.
+package local
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"centrifuge/lease"
+)
+
+const (
+	lockName  = "lease.lock"
+	epochName = "lease.epoch"
+)
+
+// Lease is a folder's lease. It is never lost while the process lives.
+type Lease struct {
+	file  *os.File
+	epoch uint64
+
+	once   sync.Once
+	done   chan struct{}
+	closed error // set before done is closed
+}
+
+var _ lease.Lease = (*Lease)(nil)
+
+// Acquire leases dir, which it makes if there is none, without waiting. If
+// another process holds it, the error wraps [lease.ErrHeld] and names the folder
+// and the process.
+func Acquire(dir string) (*Lease, error) {
+	l, err := acquire(dir)
+	if err != nil {
+		return nil, fmt.Errorf("lease folder %s: %w", dir, err)
+	}
+	return l, nil
+}
+
+func acquire(dir string) (*Lease, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	l := &Lease{file: file, done: make(chan struct{})}
+	if err := l.lock(dir); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return l, nil
+}
+
+func (l *Lease) lock(dir string) error {
+	err := unix.Flock(int(l.file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return fmt.Errorf("%w%s", lease.ErrHeld, holder(l.file))
+	}
+	if err != nil {
+		return fmt.Errorf("lock %s: %w", lockName, err)
+	}
+	if err := sign(l.file); err != nil {
+		return err
+	}
+	l.epoch, err = takeOver(dir)
+	return err
+}
+
+// holder says which process signed the lock file. The signature is there to help
+// and nothing depends on it: a holder that has just locked has not signed yet.
+func holder(file *os.File) string {
+	buf := make([]byte, 32)
+	n, _ := file.ReadAt(buf, 0)
+	pid, err := strconv.Atoi(string(bytes.TrimSpace(buf[:n])))
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf(" (pid %d)", pid)
+}
+
+func sign(file *os.File) error {
+	if err := file.Truncate(0); err != nil {
+		return fmt.Errorf("sign %s: %w", lockName, err)
+	}
+	if _, err := file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0); err != nil {
+		return fmt.Errorf("sign %s: %w", lockName, err)
+	}
+	return nil
+}
+
+// Epoch implements [lease.Lease].
+func (l *Lease) Epoch() uint64 { return l.epoch }
+
+// Done implements [lease.Lease]. It is closed by Close alone.
+func (l *Lease) Done() <-chan struct{} { return l.done }
+
+// Close implements [lease.Lease]. The files stay: the next epoch follows this one.
+func (l *Lease) Close() error {
+	l.once.Do(func() {
+		if err := l.file.Close(); err != nil { // unlocks: no other process has this open file
+			l.closed = fmt.Errorf("release the lease: %w", err)
+		}
+		close(l.done)
+	})
+	<-l.done
+	return l.closed
+}
