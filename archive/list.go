@@ -1,0 +1,233 @@
+package archive
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+	"time"
+
+	"centrifuge"
+)
+
+// Page is a part of a listing.
+type Page struct {
+	Entries []Entry // oldest first, by the time of archiving
+	Next    string  // where the next page begins; empty if this is the last
+
+	// Problems are the objects that could not be read on the way, one error each,
+	// naming the object. Jobs that only they hold are missing from Entries. An
+	// object whose index is unreadable is listed from its records, with the problem
+	// reported; one whose mark of a replay is unreadable is listed as if not
+	// replayed so.
+	Problems []error
+}
+
+// List returns archived jobs that the filter chooses, from where cursor says: an
+// empty one is the beginning, others come from an earlier page. A page has at
+// most limit entries (at least 1), and ends earlier if problems make up the
+// number; its memory is bounded by that and one object. What is archived between
+// two pages is seen by the later one.
+//
+// It reads the indexes of the objects in the filter's time, and nothing else
+// unless an index is missing or unreadable.
+func (a *Archive) List(ctx context.Context, filter Filter, cursor string, limit int) (Page, error) {
+	if limit < 1 {
+		return Page{}, fmt.Errorf("list the archive: limit %d is below 1", limit)
+	}
+	begin, done, err := parseCursor(cursor)
+	if err != nil {
+		return Page{}, fmt.Errorf("list the archive: %w", err)
+	}
+	after, from := begin, filter.from()
+	if !from.IsZero() {
+		// "~" is greater than all that follows the time in a name, so this is after
+		// the last millisecond that is too early.
+		after = max(after, timePrefix(from.Add(-1))+"~")
+	}
+	var page Page
+	for obj, err := range a.objects(ctx, after) {
+		if err != nil {
+			return Page{}, fmt.Errorf("list the archive: %w", err)
+		}
+		if !filter.To.IsZero() && !obj.at.Before(filter.To) {
+			break
+		}
+		if obj.at.Before(from) {
+			continue
+		}
+		if len(page.Entries)+len(page.Problems) >= limit {
+			page.Next = obj.name
+			break
+		}
+		skip := 0
+		if obj.name == begin {
+			skip = done
+		}
+		next := a.listObject(ctx, &page, obj, &filter, skip, limit)
+		if err := ctx.Err(); err != nil {
+			return Page{}, fmt.Errorf("list the archive: %w", err)
+		}
+		if next > 0 {
+			page.Next = obj.name + "," + strconv.Itoa(next)
+			break
+		}
+	}
+	return page, nil
+}
+
+// listObject adds to the page what the filter chooses of one object, after its
+// first skip lines. It returns how many lines are done with if the page became
+// full before the last one, and 0 otherwise.
+func (a *Archive) listObject(ctx context.Context, page *Page, obj object, filter *Filter, skip, limit int) int {
+	first := len(page.Entries)
+	defer func() {
+		if len(page.Entries) > first {
+			a.addMarks(ctx, page, page.Entries[first:], obj)
+		}
+	}()
+	line := 0
+	for e, err := range a.entries(ctx, obj, filter.JobID) {
+		if err != nil {
+			page.Problems = append(page.Problems, err)
+			continue
+		}
+		line++
+		if line <= skip || !filter.match(&e) {
+			continue
+		}
+		if len(page.Entries) >= limit {
+			return line - 1
+		}
+		e.Object, e.ArchivedAt = obj.name, obj.at
+		page.Entries = append(page.Entries, e)
+	}
+	return 0
+}
+
+// entries yields one entry a line of an object's index or, if that is missing or
+// damaged, of its records. An entry is empty if only is another job's ID. An
+// error may be followed by the entries all the same.
+func (a *Archive) entries(ctx context.Context, obj object, only centrifuge.ID) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		if obj.index {
+			entries, err := a.readIndex(ctx, obj.name, only)
+			switch {
+			case err != nil && !yield(Entry{}, err):
+				return
+			case err == nil && !obj.data:
+				yield(Entry{}, damaged(obj.name+dataExt, errors.New("there is an index of it, but not the object")))
+				return
+			case err == nil:
+				for _, e := range entries {
+					if !yield(e, nil) {
+						return
+					}
+				}
+				return
+			}
+		}
+		if !obj.data {
+			return
+		}
+		for r, err := range a.records(ctx, obj.name) {
+			if err != nil {
+				yield(Entry{}, err)
+				return
+			}
+			line := newIndexLine(&r)
+			if !yield(line.entry(), nil) {
+				return
+			}
+		}
+	}
+}
+
+func (a *Archive) readIndex(ctx context.Context, object string, only centrifuge.ID) ([]Entry, error) {
+	stored := object + indexExt
+	data, err := a.bucket.Get(ctx, stored)
+	if err != nil {
+		return nil, fmt.Errorf("get archive object %s: %w", stored, err)
+	}
+	var entries []Entry
+	id := []byte(only.String())
+	for line, err := range a.lines(data) {
+		if err != nil {
+			return nil, damaged(stored, err)
+		}
+		var e Entry
+		if only.IsZero() || bytes.Contains(line, id) { // parsing costs ten times as much as looking
+			if e, err = parseEntry(line); err != nil {
+				return nil, damaged(stored, err)
+			}
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+// object is what the bucket has under one archive object's name.
+type object struct {
+	name  string
+	at    time.Time
+	data  bool
+	index bool
+	marks []string // their names in the bucket, in order
+}
+
+// objects yields the archive objects whose names in the bucket are greater than
+// after, in order. Names that are not the archive's are passed over.
+func (a *Archive) objects(ctx context.Context, after string) iter.Seq2[object, error] {
+	return func(yield func(object, error) bool) {
+		var obj object
+		for stored, err := range a.bucket.List(ctx, "", after) {
+			if err != nil {
+				yield(object{}, err)
+				return
+			}
+			name, ext, ok := splitName(stored)
+			if !ok {
+				continue
+			}
+			if name != obj.name {
+				if obj.name != "" && !yield(obj, nil) {
+					return
+				}
+				at, _ := checkObjectName(name) // splitName has checked it
+				obj = object{name: name, at: at}
+			}
+			switch {
+			case ext == dataExt:
+				obj.data = true
+			case ext == indexExt:
+				obj.index = true
+			case strings.HasPrefix(ext, markExt):
+				obj.marks = append(obj.marks, stored)
+			}
+		}
+		if obj.name != "" {
+			yield(obj, nil)
+		}
+	}
+}
+
+// parseCursor reads where a page begins: at an object, and after how many lines
+// of it.
+func parseCursor(cursor string) (after string, skip int, err error) {
+	if cursor == "" {
+		return "", 0, nil
+	}
+	name, lines, some := strings.Cut(cursor, ",")
+	if _, err := checkObjectName(name); err != nil {
+		return "", 0, fmt.Errorf("cursor %q is not one that a listing gave", cursor)
+	}
+	if some {
+		if skip, err = strconv.Atoi(lines); err != nil || skip < 1 {
+			return "", 0, fmt.Errorf("cursor %q is not one that a listing gave", cursor)
+		}
+	}
+	return name, skip, nil
+}
