@@ -1,0 +1,66 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"centrifuge"
+)
+
+// Deliver makes one attempt, the number'th of its job (the first is 1), and
+// always returns its result: no error, no panic.
+//
+// The attempt ends after the job's timeout, or when ctx does: then the outcome
+// is a retry with EINTERRUPTED. Once a status is known it decides the outcome,
+// whatever becomes of the body. Redirects are not followed.
+//
+// The job must not be changed, not even after Deliver has returned: an endpoint
+// that answers early is still being sent the payload.
+func (c *Client) Deliver(ctx context.Context, job *centrifuge.Job, number uint32) (result Result) {
+	begin := time.Now()
+	var a *attempt
+	defer func() {
+		if p := recover(); p != nil {
+			result = failed(a, centrifuge.ErrorInternal, fmt.Sprintf("panic: %v", p))
+		}
+		result.Duration = time.Since(begin)
+	}()
+
+	t, err := c.target(job)
+	if err != nil {
+		return refused(err)
+	}
+	timeout := job.Settings.Timeout
+	if timeout == 0 {
+		timeout = centrifuge.DefaultTimeout
+	}
+	a, cancel := newAttempt(ctx, timeout)
+	defer cancel()
+	req, err := c.request(a, job, t, number)
+	if err != nil {
+		return refused(err)
+	}
+	resp, err := c.transport.RoundTrip(req)
+	if err != nil {
+		return judgeError(ctx, a, err)
+	}
+	return c.judgeResponse(resp, t)
+}
+
+// target checks everything about a job that is known before connecting.
+func (c *Client) target(job *centrifuge.Job) (*target, error) {
+	t, err := c.targets.get(job.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkRequest(job); err != nil {
+		return nil, err
+	}
+	if c.proxy != nil {
+		if err := c.guard.checkHost(t.url.Hostname()); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
