@@ -53,8 +53,8 @@ test: tools cc lint proto vet unit ## Everything CI runs, cheapest first
 
 .PHONY: lint
 lint: $(LINTER) ## Formatting, linters and import rules
-	$(LINTER) fmt --diff
 	$(LINTER) run
+	cd bench/peers && $(LINTER) run
 	@sleepers=$$(grep -rlF --include='*_test.go' 'time.Sleep(' . | xargs -r grep -L '"testing/synctest"' || true); \
 	if [ -n "$$sleepers" ]; then \
 		echo "time.Sleep in a test without testing/synctest is a race waiting to happen:"; \
@@ -72,6 +72,7 @@ proto: $(BUF) ## Lint the schema; check that gen/ is what it generates
 .PHONY: vet
 vet: ## go vet
 	go vet ./...
+	cd bench/peers && go vet ./...
 
 .PHONY: unit
 unit: cc ## All tests, with the race detector, in random order (ARGS="-run …")
