@@ -33,8 +33,8 @@ var (
 // any number of processes may share a bucket, as long as each object name is
 // written by one of them; owners' names in [ObjectName] see to that.
 type Archive struct {
-	bucket   Bucket
-	decoders sync.Pool // of *zstd.Decoder
+	bucket  Bucket
+	readers sync.Pool // of *lineReader
 }
 
 // New makes an archive of what is in the bucket.

@@ -60,61 +60,87 @@ func (w *lineWriter) finish() ([]byte, error) {
 	return w.buf.Bytes(), nil
 }
 
+// lineReader decompresses lines. It is kept for the next object, as making one
+// costs more than reading an index.
+type lineReader struct {
+	zstd *zstd.Decoder
+	in   *bufio.Reader
+	long []byte // a line that is longer than in's buffer
+}
+
+// lineReader returns a reader of data; releaseLineReader takes it back.
+func (a *Archive) lineReader(data []byte) (*lineReader, error) {
+	r, ok := a.readers.Get().(*lineReader)
+	if !ok {
+		// With a concurrency of 1 a decoder has no goroutine and needs no Close.
+		dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1),
+			zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(8*maxWindow))
+		if err != nil {
+			return nil, fmt.Errorf("make a zstd decoder: %w", err)
+		}
+		r = &lineReader{zstd: dec, in: bufio.NewReaderSize(dec, 64<<10)}
+	}
+	if err := r.zstd.Reset(bytes.NewReader(data)); err != nil {
+		return nil, err
+	}
+	r.in.Reset(r.zstd)
+	return r, nil
+}
+
+func (a *Archive) releaseLineReader(r *lineReader) {
+	r.long = nil
+	if r.zstd.Reset(nil) == nil { // which lets go of the data
+		a.readers.Put(r)
+	}
+}
+
+// next returns the next line without its end, valid until the next call, or
+// [io.EOF] if the last one was whole.
+func (r *lineReader) next() ([]byte, error) {
+	r.long = r.long[:0]
+	for {
+		part, err := r.in.ReadSlice('\n')
+		switch {
+		case err == nil && len(r.long) == 0:
+			return part[:len(part)-1], nil
+		case errors.Is(err, io.EOF) && len(r.long)+len(part) == 0:
+			return nil, io.EOF
+		case errors.Is(err, io.EOF):
+			return nil, io.ErrUnexpectedEOF
+		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+			return nil, err
+		}
+		if r.long = append(r.long, part...); len(r.long) > maxLine {
+			return nil, fmt.Errorf("a line is longer than %d bytes", maxLine)
+		}
+		if err == nil {
+			return r.long[:len(r.long)-1], nil
+		}
+	}
+}
+
 // lines yields the lines of a compressed object, without their ends. A line is
 // valid until the next one. An object that is cut short, or has no line, ends
 // with an error.
 func (a *Archive) lines(data []byte) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		dec, err := a.decoder(data)
+		r, err := a.lineReader(data)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		defer func() {
-			if dec.Reset(nil) == nil { // which lets go of data
-				a.decoders.Put(dec)
-			}
-		}()
-		count := 0
-		in := bufio.NewReaderSize(dec, 64<<10)
-		var long []byte
-		for {
-			line, err := in.ReadSlice('\n')
-			if errors.Is(err, bufio.ErrBufferFull) || err == nil && len(long) > 0 {
-				long = append(long, line...)
-				if len(long) > maxLine {
-					yield(nil, fmt.Errorf("line %d is longer than %d bytes", count+1, maxLine))
-					return
-				}
-				if err != nil {
-					continue
-				}
-				line = long
-			}
-			switch {
-			case errors.Is(err, io.EOF) && len(line)+len(long) == 0 && count > 0:
-				return
-			case errors.Is(err, io.EOF):
-				yield(nil, io.ErrUnexpectedEOF)
-				return
-			case err != nil:
-				yield(nil, err)
+		defer a.releaseLineReader(r)
+		for count := 0; ; count++ {
+			line, err := r.next()
+			if errors.Is(err, io.EOF) && count > 0 {
 				return
 			}
-			count++
-			if !yield(line[:len(line)-1], nil) {
+			if errors.Is(err, io.EOF) {
+				err = errors.New("empty")
+			}
+			if !yield(line, err) || err != nil {
 				return
 			}
-			long = long[:0]
 		}
 	}
-}
-
-func (a *Archive) decoder(data []byte) (*zstd.Decoder, error) {
-	if dec, ok := a.decoders.Get().(*zstd.Decoder); ok {
-		return dec, dec.Reset(bytes.NewReader(data))
-	}
-	// With a concurrency of 1 a decoder has no goroutine and needs no Close.
-	return zstd.NewReader(bytes.NewReader(data), zstd.WithDecoderConcurrency(1),
-		zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(8<<20))
 }

@@ -89,82 +89,90 @@ func (a *Archive) listObject(ctx context.Context, page *Page, obj object, filter
 			a.addMarks(ctx, page, page.Entries[first:], obj)
 		}
 	}()
-	line := 0
 	for e, err := range a.entries(ctx, obj, filter.JobID) {
 		if err != nil {
 			page.Problems = append(page.Problems, err)
 			continue
 		}
-		line++
-		if line <= skip || !filter.match(&e) {
+		if e.line < skip || !filter.match(&e.Entry) {
 			continue
 		}
 		if len(page.Entries) >= limit {
-			return line - 1
+			return e.line
 		}
 		e.Object, e.ArchivedAt = obj.name, obj.at
-		page.Entries = append(page.Entries, e)
+		page.Entries = append(page.Entries, e.Entry)
 	}
 	return 0
 }
 
-// entries yields one entry a line of an object's index or, if that is missing or
-// damaged, of its records. An entry is empty if only is another job's ID. An
-// error may be followed by the entries all the same.
-func (a *Archive) entries(ctx context.Context, obj object, only centrifuge.ID) iter.Seq2[Entry, error] {
-	return func(yield func(Entry, error) bool) {
+// indexed is an entry and the line, from 0, that it has in its object.
+type indexed struct {
+	Entry
+	line int
+}
+
+// entries yields what is in an object, by its index or, if that is missing or
+// damaged, by its records. It may leave out jobs other than only, unless that is
+// zero. An error may be followed by entries all the same.
+func (a *Archive) entries(ctx context.Context, obj object, only centrifuge.ID) iter.Seq2[indexed, error] {
+	return func(yield func(indexed, error) bool) {
+		if obj.index && !obj.data {
+			yield(indexed{}, damaged(obj.name+dataExt, errors.New("it is missing, though its index is there")))
+			return
+		}
 		if obj.index {
 			entries, err := a.readIndex(ctx, obj.name, only)
-			switch {
-			case err != nil && !yield(Entry{}, err):
-				return
-			case err == nil && !obj.data:
-				yield(Entry{}, damaged(obj.name+dataExt, errors.New("there is an index of it, but not the object")))
-				return
-			case err == nil:
-				for _, e := range entries {
-					if !yield(e, nil) {
-						return
-					}
+			for _, e := range entries {
+				if !yield(e, nil) {
+					return
 				}
+			}
+			if err == nil || !yield(indexed{}, err) {
 				return
 			}
 		}
 		if !obj.data {
-			return
+			return // marks alone
 		}
+		line := 0
 		for r, err := range a.records(ctx, obj.name) {
 			if err != nil {
-				yield(Entry{}, err)
+				yield(indexed{}, err)
 				return
 			}
-			line := newIndexLine(&r)
-			if !yield(line.entry(), nil) {
+			index := newIndexLine(&r)
+			if !yield(indexed{Entry: index.entry(), line: line}, nil) {
 				return
 			}
+			line++
 		}
 	}
 }
 
-func (a *Archive) readIndex(ctx context.Context, object string, only centrifuge.ID) ([]Entry, error) {
+// readIndex returns the entries of an index, all or none: that an index is
+// damaged may show at its end only.
+func (a *Archive) readIndex(ctx context.Context, object string, only centrifuge.ID) ([]indexed, error) {
 	stored := object + indexExt
 	data, err := a.bucket.Get(ctx, stored)
 	if err != nil {
 		return nil, fmt.Errorf("get archive object %s: %w", stored, err)
 	}
-	var entries []Entry
+	var entries []indexed
 	id := []byte(only.String())
+	n := 0
 	for line, err := range a.lines(data) {
 		if err != nil {
 			return nil, damaged(stored, err)
 		}
-		var e Entry
-		if only.IsZero() || bytes.Contains(line, id) { // parsing costs ten times as much as looking
-			if e, err = parseEntry(line); err != nil {
+		if only.IsZero() || bytes.Contains(line, id) { // parsing costs many times more than looking
+			e, err := parseEntry(line)
+			if err != nil {
 				return nil, damaged(stored, err)
 			}
+			entries = append(entries, indexed{Entry: e, line: n})
 		}
-		entries = append(entries, e)
+		n++
 	}
 	return entries, nil
 }

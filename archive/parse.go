@@ -92,7 +92,7 @@ func parseTime(value string, now time.Time) (time.Time, error) {
 		return now.Add(-age).UTC().Truncate(time.Millisecond), nil
 	}
 	t, err := time.Parse(time.RFC3339Nano, value)
-	if err != nil || t.Year() < 1 || t.Year() > 9998 {
+	if err != nil || t.Year() < 1970 || t.Year() > 9998 {
 		return time.Time{}, errors.New("want an age such as 90s, 2h or 7d, or a time such as 2026-11-22T20:00:00Z")
 	}
 	return t.UTC().Truncate(time.Millisecond), nil

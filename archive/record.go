@@ -91,6 +91,9 @@ func newRecordLine(r *Record) (recordLine, error) {
 		ErrorCode: string(r.ErrorCode), Error: r.Error,
 		LastAttempt: instant(r.LastAttemptAt), ArchivedAt: instant(r.ArchivedAt),
 	}
+	if line.Payload == nil {
+		line.Payload = []byte{} // "" in JSON, where nil would be null and jq's @base64d fail
+	}
 	for _, h := range j.Headers {
 		line.Headers = append(line.Headers, headerLine(h))
 	}
@@ -138,6 +141,9 @@ func parseRecord(b []byte) (Record, error) {
 		Attempts: line.Attempts, Reason: centrifuge.ErrorCode(line.Reason), StatusCode: line.StatusCode,
 		ErrorCode: centrifuge.ErrorCode(line.ErrorCode), Error: line.Error,
 		LastAttemptAt: time.Time(line.LastAttempt), ArchivedAt: time.Time(line.ArchivedAt),
+	}
+	if len(line.Payload) == 0 {
+		r.Job.Payload = nil
 	}
 	for _, h := range line.Headers {
 		r.Job.Headers = append(r.Job.Headers, centrifuge.Header(h))

@@ -1,0 +1,166 @@
+package archive
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func compress(t testing.TB, lines ...any) []byte {
+	t.Helper()
+	w, err := newLineWriter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range lines {
+		if err := w.write(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := w.finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// Lines longer than any buffer on the way come out whole, and one decoder after
+// the other from the pool.
+func TestLines(t *testing.T) {
+	a := New(nil)
+	want := []string{"", strings.Repeat("x", 63<<10), strings.Repeat("yz", 1<<20), "short", strings.Repeat("w", 1<<16)}
+	var in []any
+	for _, s := range want {
+		in = append(in, s)
+	}
+	data := compress(t, in...)
+	for range 3 {
+		var got []string
+		for line, err := range a.lines(data) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, strings.Trim(string(line), `"`))
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("%d lines, unlike the %d written", len(got), len(want))
+		}
+	}
+}
+
+// An object cut short anywhere is told from a whole one.
+func TestLinesCutShort(t *testing.T) {
+	a := New(nil)
+	data := compress(t, "first line", "second line", "third line")
+	for n := range data {
+		var last error
+		for _, err := range a.lines(data[:n]) {
+			last = err
+		}
+		if last == nil || errors.Is(last, io.EOF) {
+			t.Errorf("cut to %d of %d bytes: %v", n, len(data), last)
+		}
+	}
+}
+
+func TestMillis(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0", 1: "0.000001", -1: "-0.000001", time.Millisecond: "1", 1500 * time.Microsecond: "1.5",
+		-time.Second - 1: "-1000.000001", time.Hour: "3600000", 10 * time.Second: "10000",
+		math.MaxInt64: "9223372036854.775807", math.MinInt64: "-9223372036854.775808",
+	} {
+		got, err := millis(d).MarshalJSON()
+		var back millis
+		if err2 := back.UnmarshalJSON(got); string(got) != want || err != nil || err2 != nil || time.Duration(back) != d {
+			t.Errorf("%d: %s, %v, and back %d, %v; want %s", d, got, err, back, err2, want)
+		}
+	}
+	for _, bad := range []string{"null", `"1"`, "1e3", "1h", "", "9223372036854.775808"} {
+		if err := new(millis).UnmarshalJSON([]byte(bad)); err == nil {
+			t.Errorf("%s was accepted", bad)
+		}
+	}
+}
+
+// What can be parsed can be written, and is the same when parsed again.
+func FuzzRecord(f *testing.F) {
+	f.Add([]byte(`{"v":1,"id":"2xuhYqTmg6F5c1Ju3GNzmnEXgTS","source":"a","payload":"AAEC","headers":[{"name":"A","value":"b"}],` +
+		`"settings":{"timeout_ms":1.5,"encoding":"gzip"},"created_at":"2026-11-22T12:00:00.001+01:00","attempts":1,"reason":"EXPIRED",` +
+		`"transitions":[{"seq":1,"state":"executing","attempt":1,"duration_ms":12.345678,"time":"2026-11-22T12:00:00Z"}]}`))
+	f.Add([]byte(`{"v":2,"id":"2xuhYqTmg6F5c1Ju3GNzmnEXgTS"}`))
+	f.Add([]byte(`{"v":1,"id":"2xuhYqTmg6F5c1Ju3GNzmnEXgTS","payload":null,"replay_of":null,"archived_at":"0001-01-01T00:00:00Z"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := parseRecord(b)
+		if err != nil {
+			return
+		}
+		line, err := newRecordLine(&r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := New(nil)
+		for again, err := range a.lines(compress(t, line)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := parseRecord(again); err != nil || !reflect.DeepEqual(got, r) {
+				t.Fatalf("%+v, %v\nwant %+v", got, err, r)
+			}
+		}
+		for again, err := range a.lines(compress(t, newIndexLine(&r))) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := parseEntry(again); err != nil || got.JobID != r.Job.ID || got.Endpoint != r.Job.Endpoint {
+				t.Fatalf("%+v, %v\nwant an entry of %+v", got, err, r)
+			}
+		}
+	})
+}
+
+// Bytes that are no object of ours end in an error, not in a panic, a hang or
+// memory beyond bounds.
+func FuzzLines(f *testing.F) {
+	whole := compress(f, "first", "second")
+	f.Add(whole)
+	f.Add(whole[:len(whole)-3])
+	f.Add(append(bytes.Clone(whole), whole...))
+	f.Add([]byte("plain\n"))
+	a := New(nil)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		lines, failed := 0, false
+		for line, err := range a.lines(data) {
+			if failed {
+				t.Fatal("something follows an error")
+			}
+			if failed = err != nil; !failed {
+				lines++
+				if bytes.ContainsRune(line, '\n') {
+					t.Fatalf("a line with an end in it: %q", line)
+				}
+			}
+		}
+		if lines == 0 && !failed {
+			t.Fatal("neither a line nor an error")
+		}
+	})
+}
+
+func FuzzSplitName(f *testing.F) {
+	f.Add("2026/11/22/20/20261122T201500.123Z-d1-2xuhYqTmg6F5c1Ju3GNzmnEXgTS.ndjson.zst")
+	f.Add("2026/11/22/20/20261122T201500.123Z--2xuhYqTmg6F5c1Ju3GNzmnEXgTS")
+	f.Fuzz(func(t *testing.T, stored string) {
+		object, ext, ok := splitName(stored)
+		if !ok {
+			return
+		}
+		if object+ext != stored || CheckName(object) != nil || ext[0] != '.' {
+			t.Errorf("%q was split in %q and %q", stored, object, ext)
+		}
+	})
+}
