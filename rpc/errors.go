@@ -1,0 +1,80 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"connectrpc.com/connect"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"centrifuge/director"
+)
+
+// answerTo is the error as the caller is told it. An error that is none of the
+// Director's own is told as internal without its text, and known is false: its
+// cause belongs in the log.
+func answerTo(err error) (answer *connect.Error, known bool) {
+	var (
+		invalid   *director.InvalidError
+		exists    *director.ExistsError
+		exhausted *director.ExhaustedError
+	)
+	switch {
+	case errors.As(err, &answer):
+		return answer, true
+	case errors.As(err, &invalid):
+		return invalidArgument(invalid), true
+	case errors.As(err, &exists):
+		return connect.NewError(connect.CodeAlreadyExists, exists), true
+	case errors.As(err, &exhausted):
+		return resourceExhausted(exhausted), true
+	case errors.Is(err, director.ErrNotFound):
+		return connect.NewError(connect.CodeNotFound, director.ErrNotFound), true
+	case errors.Is(err, director.ErrUnavailable):
+		return connect.NewError(connect.CodeUnavailable, err), true
+	case errors.Is(err, context.Canceled):
+		return connect.NewError(connect.CodeCanceled, context.Canceled), true
+	case errors.Is(err, context.DeadlineExceeded):
+		return connect.NewError(connect.CodeDeadlineExceeded, context.DeadlineExceeded), true
+	default:
+		return connect.NewError(connect.CodeInternal, errors.New("internal error; the server's log says more")), false
+	}
+}
+
+// invalidArgument names the field in its message and, for programs, in a
+// google.rpc.BadRequest.
+func invalidArgument(e *director.InvalidError) *connect.Error {
+	field := e.Field
+	if e.Index >= 0 {
+		field = fmt.Sprintf("jobs[%d].%s", e.Index, e.Field)
+	}
+	answer := connect.NewError(connect.CodeInvalidArgument, e)
+	addDetail(answer, &errdetails.BadRequest{
+		FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: field, Description: text(e.Reason)}},
+	})
+	return answer
+}
+
+// resourceExhausted says when to come back: in a header in whole seconds, and
+// exactly in a google.rpc.RetryInfo.
+func resourceExhausted(e *director.ExhaustedError) *connect.Error {
+	answer := connect.NewError(connect.CodeResourceExhausted, e)
+	wait := max(e.RetryAfter, time.Second)
+	answer.Meta().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	addDetail(answer, &errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
+	return answer
+}
+
+// addDetail adds a detail. One that does not marshal is left out: the answer's
+// message says the same.
+func addDetail(answer *connect.Error, message proto.Message) {
+	if detail, err := connect.NewErrorDetail(message); err == nil {
+		answer.AddDetail(detail)
+	}
+}

@@ -1,0 +1,50 @@
+package rpc
+
+import (
+	"fmt"
+	"net/http"
+
+	"connectrpc.com/connect"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+
+	"centrifuge/gen/centrifuge/v1/centrifugev1connect"
+)
+
+// newHandler puts everything that is served under its path. From the outside
+// in, a call is noted, admitted, limited, decoded, and only then answered.
+func newHandler(o *Options) (http.Handler, error) {
+	calls, err := newCalls(o.Logger, o.Registry)
+	if err != nil {
+		return nil, fmt.Errorf("register the metrics of calls: %w", err)
+	}
+	gate := &gate{tokens: o.Tokens, answers: connect.NewErrorWriter()}
+	mux := http.NewServeMux()
+
+	call := func(path string, service http.Handler) {
+		service = calls.observe(gate.guard(limit(o.CallTimeout, o.WriteTimeout, service)))
+		if o.Tracer != nil {
+			service = otelhttp.NewHandler(service, path, otelhttp.WithTracerProvider(o.Tracer))
+		}
+		mux.Handle(path, service)
+	}
+	options := connect.WithHandlerOptions(append(compressions(maxMessage),
+		connect.WithInterceptors(connect.UnaryInterceptorFunc(calls.answer)))...)
+	b := o.Backends
+	call(centrifugev1connect.NewJobServiceHandler(&jobService{b.Jobs}, options))
+	call(centrifugev1connect.NewQueueServiceHandler(&queueService{b.Queues}, options))
+	call(centrifugev1connect.NewArchiveServiceHandler(&archiveService{b.Archive, o.Logger}, options))
+	call(centrifugev1connect.NewLedgerServiceHandler(&ledgerService{b.Ledger}, options))
+
+	metrics := serveMetrics(o.Registry)
+	if !o.OpenMetrics {
+		metrics = gate.guard(metrics)
+	}
+	mux.Handle("GET /metrics", metrics)
+	if o.Profiles {
+		mux.Handle("/debug/pprof/", gate.guard(serveProfiles()))
+	}
+	mux.Handle("GET /readyz", serveReady(o.Ready))
+	mux.HandleFunc("GET /healthz", serveHealth)
+	mux.Handle("GET /{$}", serveIndex(o.Version))
+	return mux, nil
+}

@@ -1,0 +1,155 @@
+package rpc
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+
+	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
+
+	"centrifuge"
+	pb "centrifuge/gen/centrifuge/v1"
+	"centrifuge/schedule"
+)
+
+// queueService serves centrifuge.v1.QueueService.
+type queueService struct{ backend QueueBackend }
+
+func (s *queueService) List(
+	_ context.Context, req *connect.Request[pb.QueueServiceListRequest],
+) (*connect.Response[pb.QueueServiceListResponse], error) {
+	f := fields{index: -1}
+	limit := f.pageSize(req.Msg.GetPageSize(), 100)
+	after, err := parseQueueToken(req.Msg.GetPageToken())
+	if err != nil {
+		f.fail("page_token", "%v", err)
+	}
+	if f.err != nil {
+		return nil, f.err
+	}
+	infos, more, err := s.backend.Queues(selector(req.Msg.GetSelector()), after, limit)
+	if err != nil {
+		return nil, err
+	}
+	page := &pb.QueueServiceListResponse{Queues: make([]*pb.Queue, len(infos))}
+	for i := range infos {
+		page.Queues[i] = newQueue(&infos[i])
+	}
+	if more && len(infos) > 0 {
+		page.NextPageToken = queueToken(infos[len(infos)-1].Queue)
+	}
+	return connect.NewResponse(page), nil
+}
+
+func (s *queueService) SetPolicy(
+	ctx context.Context, req *connect.Request[pb.SetPolicyRequest],
+) (*connect.Response[pb.SetPolicyResponse], error) {
+	f := fields{index: -1}
+	policy := f.policy("policy", req.Msg.GetPolicy())
+	if f.err != nil {
+		return nil, f.err
+	}
+	scope := centrifuge.QueueKey{
+		Source:      req.Msg.GetSelector().GetSource(),
+		Destination: req.Msg.GetSelector().GetDestination(),
+	}
+	if err := s.backend.SetPolicy(ctx, scope, policy); err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&pb.SetPolicyResponse{}), nil
+}
+
+func (s *queueService) Retry(
+	ctx context.Context, req *connect.Request[pb.RetryRequest],
+) (*connect.Response[pb.RetryResponse], error) {
+	jobs, err := s.backend.Retry(ctx, selector(req.Msg.GetSelector()))
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&pb.RetryResponse{Jobs: int64(jobs)}), nil
+}
+
+func (s *queueService) Expire(
+	ctx context.Context, req *connect.Request[pb.ExpireRequest],
+) (*connect.Response[pb.ExpireResponse], error) {
+	jobs, err := s.backend.Expire(ctx, selector(req.Msg.GetSelector()))
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&pb.ExpireResponse{Jobs: int64(jobs)}), nil
+}
+
+func selector(s *pb.QueueSelector) schedule.Selector {
+	return schedule.Selector{Source: s.GetSource(), Destination: s.GetDestination()}
+}
+
+// policy reads a queue policy; absent is the zero policy. The name of its own
+// field is put before theirs.
+func (f *fields) policy(field string, p *pb.QueuePolicy) centrifuge.QueuePolicy {
+	statuses := make([]int, len(p.GetRetryStatuses()))
+	for i, code := range p.GetRetryStatuses() {
+		statuses[i] = int(code)
+	}
+	return centrifuge.QueuePolicy{
+		Paused:        p.GetPaused(),
+		Rate:          p.GetRate(),
+		Burst:         int(p.GetBurst()),
+		Weight:        p.GetWeight(),
+		Concurrency:   int(p.GetConcurrency()),
+		RetryStatuses: statuses,
+		Retry:         f.retry(field+".retry", p.GetRetry()),
+	}
+}
+
+func newQueuePolicy(p *centrifuge.QueuePolicy) *pb.QueuePolicy {
+	statuses := make([]int32, len(p.RetryStatuses))
+	for i, code := range p.RetryStatuses {
+		statuses[i] = int32(code)
+	}
+	return &pb.QueuePolicy{
+		Paused:        p.Paused,
+		Rate:          p.Rate,
+		Burst:         int32(p.Burst),
+		Weight:        p.Weight,
+		Concurrency:   int32(p.Concurrency),
+		RetryStatuses: statuses,
+		Retry:         newRetryPolicy(p.Retry),
+	}
+}
+
+// queueToken names the last queue of a page, so that the next begins after it
+// whatever queues have come and gone since.
+func queueToken(last centrifuge.QueueKey) string {
+	named, err := proto.Marshal(&pb.QueueSelector{Source: text(last.Source), Destination: text(last.Destination)})
+	if err != nil {
+		return "" // two strings of UTF-8 always marshal
+	}
+	return base64.RawURLEncoding.EncodeToString(named)
+}
+
+func parseQueueToken(token string) (centrifuge.QueueKey, error) {
+	var last pb.QueueSelector
+	named, err := base64.RawURLEncoding.DecodeString(token)
+	if err == nil {
+		err = proto.Unmarshal(named, &last)
+	}
+	if err != nil {
+		return centrifuge.QueueKey{}, errors.New("is not one that a listing gave")
+	}
+	return centrifuge.QueueKey{Source: last.GetSource(), Destination: last.GetDestination()}, nil
+}
+
+func newQueue(q *schedule.QueueInfo) *pb.Queue {
+	return &pb.Queue{
+		Source:      text(q.Queue.Source),
+		Destination: text(q.Queue.Destination),
+		Ready:       int64(q.Ready),
+		Waiting:     int64(q.Waiting),
+		InFlight:    int64(q.InFlight),
+		Limit:       int64(q.Limit),
+		Breaker:     q.Breaker.String(),
+		HeldUntil:   timestamp(q.HeldUntil),
+		Policy:      newQueuePolicy(&q.Policy),
+	}
+}

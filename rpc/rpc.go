@@ -1,0 +1,55 @@
+// Package rpc serves a Director to the network: the four services of
+// centrifuge.v1 over Connect, gRPC and gRPC-Web from one handler, and beside
+// them health, readiness, metrics and profiles. It owns everything of the
+// listener: who may call, how long a call may take, how large it may be, TLS,
+// and the order of a shutdown.
+//
+// It translates and it guards; what a job means is for the Director to judge.
+package rpc
+
+import (
+	"context"
+
+	"centrifuge"
+	"centrifuge/archive"
+	"centrifuge/director"
+	"centrifuge/jobdb"
+	"centrifuge/schedule"
+)
+
+// Backends answer the calls; [director.Director] is all four of them. Their
+// errors are those of package director; any other is answered as an internal
+// error, its text kept from the caller.
+type Backends struct {
+	Jobs    JobBackend
+	Queues  QueueBackend
+	Archive ArchiveBackend
+	Ledger  LedgerBackend
+}
+
+// JobBackend is behind JobService.
+type JobBackend interface {
+	Submit(context.Context, director.Submission) (director.Receipt, error)
+	Get(context.Context, centrifuge.ID) (jobdb.Trace, error)
+}
+
+// QueueBackend is behind QueueService.
+type QueueBackend interface {
+	Queues(sel schedule.Selector, after centrifuge.QueueKey, limit int) ([]schedule.QueueInfo, bool, error)
+	SetPolicy(ctx context.Context, scope centrifuge.QueueKey, policy centrifuge.QueuePolicy) error
+	Retry(context.Context, schedule.Selector) (int, error)
+	Expire(context.Context, schedule.Selector) (int, error)
+}
+
+// ArchiveBackend is behind ArchiveService.
+type ArchiveBackend interface {
+	ListArchive(ctx context.Context, f archive.Filter, cursor string, limit int) (archive.Page, error)
+	Replay(ctx context.Context, f archive.Filter, cursor string, limit int, rate float64) (director.ReplayPage, error)
+}
+
+// LedgerBackend is behind LedgerService.
+type LedgerBackend interface {
+	Ledger() (director.Ledger, error)
+	LedgerByQueue(schedule.Selector) ([]director.QueueLedger, error)
+	Verify(context.Context) (booked, recounted director.Ledger, err error)
+}
