@@ -26,17 +26,16 @@ const (
 	Ramping                // the probe succeeded; a few failures open it again
 )
 
-// String is the state's name as metrics and pages show it.
+// String is the state's name as metrics and pages show it; a breaker that probes
+// and one that ramps are both half open.
 func (b Breaker) String() string {
 	switch b {
 	case Closed:
 		return "closed"
 	case Open:
 		return "open"
-	case Probing:
-		return "probing"
-	case Ramping:
-		return "ramping"
+	case Probing, Ramping:
+		return "half_open"
 	default:
 		return "unknown"
 	}

@@ -123,7 +123,7 @@ func (s *Scheduler) forget(id uint32) {
 	d.turns.dismiss(id)
 	s.queueTimers.remove(id)
 	s.readyExpires.remove(id)
-	s.totals.BreakersOpen -= q.health.holding()
+	s.totals.QueueBreakersOpen -= q.health.holding()
 	s.totals.Queues--
 	delete(s.byKey, q.key)
 	s.queues[id] = nil
@@ -136,7 +136,7 @@ func (s *Scheduler) forgetDestination(id uint32) {
 	d := s.dests[id]
 	s.root.dismiss(id)
 	s.destTimers.remove(id)
-	s.totals.BreakersOpen -= d.health.holding()
+	s.totals.DestinationBreakersOpen -= d.health.holding()
 	s.totals.Destinations--
 	delete(s.byName, d.name)
 	s.dests[id] = nil

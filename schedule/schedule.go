@@ -245,9 +245,11 @@ func (s *Scheduler) Done(now time.Time, t Ticket, f Feedback) {
 	s.observe(now)
 	q := s.queues[t.queue]
 	d := s.dests[q.dest]
-	open := q.health.holding() + d.health.holding()
+	s.totals.QueueBreakersOpen -= q.health.holding()
+	s.totals.DestinationBreakersOpen -= d.health.holding()
 	s.learn(d, q, t, f)
-	s.totals.BreakersOpen += q.health.holding() + d.health.holding() - open
+	s.totals.QueueBreakersOpen += q.health.holding()
+	s.totals.DestinationBreakersOpen += d.health.holding()
 	q.inFlight--
 	d.inFlight--
 	s.totals.InFlight--
