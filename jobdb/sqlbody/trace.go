@@ -1,0 +1,127 @@
+package sqlbody
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"centrifuge"
+	"centrifuge/jobdb"
+)
+
+// Trace implements [jobdb.DB].
+func (b *Body) Trace(ctx context.Context, id centrifuge.ID) (jobdb.Trace, error) {
+	var trace jobdb.Trace
+	err := b.snapshot(ctx, func(tx *sql.Tx) error {
+		loaded, err := b.load(ctx, tx, nil, []centrifuge.ID{id})
+		if err != nil {
+			return err
+		}
+		if len(loaded) == 0 {
+			return jobdb.ErrNotFound
+		}
+		trace.Job = loaded[0].Job
+		return eachRow(ctx, tx.StmtContext(ctx, b.reads.trace), func(rows *sql.Rows) error {
+			var t centrifuge.Transition
+			if err := scanTransition(rows, &t); err != nil {
+				return err
+			}
+			if len(trace.Transitions) == 0 && t.State != centrifuge.StateAwaitingScheduling {
+				trace.Transitions = append(trace.Transitions, accepted(id, trace.Job.CreatedAt))
+			}
+			trace.Transitions = append(trace.Transitions, t)
+			return nil
+		}, id[:])
+	})
+	if err != nil {
+		return jobdb.Trace{}, fmt.Errorf("trace job %s: %w", id, err)
+	}
+	if len(trace.Transitions) == 0 {
+		trace.Transitions = []centrifuge.Transition{accepted(id, trace.Job.CreatedAt)}
+	}
+	return trace, nil
+}
+
+// accepted is the transition that the row of a job stands for. A job that brings
+// attempts from another JobDB has it as a row of its own.
+func accepted(id centrifuge.ID, at time.Time) centrifuge.Transition {
+	return centrifuge.Transition{JobID: id, State: centrifuge.StateAwaitingScheduling, Time: at}
+}
+
+// scanTransition reads [TransitionColumns] or traceColumns.
+func scanTransition(rows *sql.Rows, t *centrifuge.Transition) error {
+	var id sql.RawBytes
+	var seq, state, attempt, at, retryAt, status, duration int64
+	var code, message sql.RawBytes
+	err := rows.Scan(&id, &seq, &state, &attempt, &at, &retryAt, &status, &duration, &code, &message)
+	if err != nil {
+		return err
+	}
+	if t.JobID, err = parseID(id); err != nil {
+		return err
+	}
+	t.Seq, t.Attempt = uint64(seq), uint32(attempt)
+	t.Time, t.RetryAt = fromMilli(at), fromOptionalMilli(retryAt)
+	t.StatusCode, t.Duration, t.ErrorCode = int(status), time.Duration(duration), centrifuge.ErrorCode(code)
+	t.Error = string(message)
+	t.State, err = parseState(t.JobID, state)
+	return err
+}
+
+// Transaction implements [jobdb.DB].
+func (b *Body) Transaction(ctx context.Context, id string) (jobdb.Transaction, error) {
+	t := jobdb.Transaction{ID: id}
+	err := b.snapshot(ctx, func(tx *sql.Tx) error {
+		var created int64
+		var ids []byte
+		err := tx.StmtContext(ctx, b.reads.transaction).QueryRowContext(ctx, id).Scan(&created, &ids)
+		if errors.Is(err, sql.ErrNoRows) {
+			return jobdb.ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		t.CreatedAt = fromMilli(created)
+		t.JobIDs, err = parseIDs(ids)
+		return err
+	})
+	if err != nil {
+		return jobdb.Transaction{}, fmt.Errorf("look up transaction %q: %w", id, err)
+	}
+	return t, nil
+}
+
+// Policies implements [jobdb.DB].
+func (b *Body) Policies(ctx context.Context) ([]jobdb.Policy, error) {
+	var policies []jobdb.Policy
+	at := map[centrifuge.QueueKey]int{}
+	err := b.snapshot(ctx, func(tx *sql.Tx) error {
+		return eachRow(ctx, tx.StmtContext(ctx, b.reads.policies), func(rows *sql.Rows) error {
+			var p jobdb.Policy
+			var policy sql.RawBytes
+			var logged int64
+			if err := rows.Scan(&p.Scope.Source, &p.Scope.Destination, &policy, &logged); err != nil {
+				return err
+			}
+			if err := json.Unmarshal(policy, &p.Policy); err != nil {
+				return fmt.Errorf("policy of %q: %w: %w", p.Scope, jobdb.ErrCorrupt, err)
+			}
+			p.Time = fromMilli(logged)
+			i, ok := at[p.Scope]
+			if !ok {
+				at[p.Scope] = len(policies)
+				policies = append(policies, p)
+			} else {
+				policies[i] = p
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read policies: %w", err)
+	}
+	return policies, nil
+}

@@ -1,0 +1,156 @@
+package sqlbody
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"math/bits"
+	"strings"
+)
+
+// maxRows is how many rows one statement inserts at most.
+const maxRows = 32
+
+// writer is the connection that writes, with its prepared statements.
+type writer struct {
+	dialect Dialect
+	conn    *sql.Conn
+
+	begin, end, undo, epoch                             *sql.Stmt
+	jobs, payloads, transitions, transactions, policies inserter
+
+	args  []any  // of the statement being filled
+	arena []byte // what args refer to and nobody else keeps
+}
+
+func newWriter(ctx context.Context, db *sql.DB, dialect Dialect) (*writer, error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{
+		dialect: dialect,
+		conn:    conn,
+		jobs: inserter{columns: 11, into: `jobs (id, source, destination, created_at, expire_at, ` +
+			`endpoint, method, headers, settings, replay_of, payload_id)`},
+		payloads: inserter{columns: 2, into: `payloads (id, payload)`},
+		transitions: inserter{columns: 10, into: `job_state_transitions (job_id, id, state, attempt, time, ` +
+			`retry_at, status_code, duration, error_code, error)`},
+		transactions: inserter{columns: 3, into: `transactions (id, created_at, job_ids)`},
+		policies:     inserter{columns: 4, into: `queue_policies (source, destination, policy, time)`},
+	}
+	for _, s := range []struct {
+		to  **sql.Stmt
+		sql string
+	}{{&w.begin, dialect.Begin}, {&w.end, `COMMIT`}, {&w.undo, `ROLLBACK`}, {&w.epoch, dialect.MaxEpoch}} {
+		if *s.to, err = conn.PrepareContext(ctx, s.sql); err != nil {
+			w.discard()
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// transaction runs f between BEGIN and COMMIT. Its error is explained.
+func (w *writer) transaction(ctx context.Context, f func() error) error {
+	if _, err := w.begin.ExecContext(ctx); err != nil {
+		return w.dialect.Explain(err, false)
+	}
+	if err := f(); err != nil {
+		w.rollback(ctx)
+		return w.dialect.Explain(err, false)
+	}
+	if _, err := w.end.ExecContext(ctx); err != nil {
+		w.rollback(ctx)
+		return w.dialect.Explain(err, true)
+	}
+	return nil
+}
+
+// rollback ends a transaction that has failed. The database may have ended it
+// itself, so that there is nothing left to undo, and that is no error.
+func (w *writer) rollback(ctx context.Context) { _, _ = w.undo.ExecContext(ctx) }
+
+func (w *writer) maxEpoch(ctx context.Context) (int64, error) {
+	var epoch sql.NullInt64
+	err := w.epoch.QueryRowContext(ctx).Scan(&epoch)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return epoch.Int64, err
+}
+
+// close gives the connection back to its pool.
+func (w *writer) close() error {
+	return errors.Join(w.closeStatements(), w.conn.Close())
+}
+
+// discard closes the connection itself, as it may be in the middle of something.
+// What that says is of no use: the failure that led here has been told.
+func (w *writer) discard() {
+	_ = w.closeStatements()
+	_ = w.conn.Raw(func(any) error { return driver.ErrBadConn })
+	_ = w.conn.Close()
+}
+
+func (w *writer) closeStatements() error {
+	var err error
+	for _, s := range []*sql.Stmt{w.begin, w.end, w.undo, w.epoch} {
+		if s != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}
+	for _, in := range []*inserter{&w.jobs, &w.payloads, &w.transitions, &w.transactions, &w.policies} {
+		err = errors.Join(err, in.close())
+	}
+	return err
+}
+
+// inserter holds the statements that insert 1, 2, 4, … maxRows rows into a
+// table, each prepared when it is first needed.
+type inserter struct {
+	into    string // the table with its columns in brackets
+	columns int
+	bySize  [6]*sql.Stmt // 1<<5 == maxRows
+}
+
+// insert inserts the rows whose values lie in args one after the other.
+func (in *inserter) insert(ctx context.Context, conn *sql.Conn, args []any) error {
+	for len(args) > 0 {
+		size := min(bits.Len(uint(len(args)/in.columns))-1, len(in.bySize)-1)
+		stmt, err := in.prepared(ctx, conn, size)
+		if err != nil {
+			return err
+		}
+		n := in.columns << size
+		if _, err := stmt.ExecContext(ctx, args[:n]...); err != nil {
+			return err
+		}
+		args = args[n:]
+	}
+	return nil
+}
+
+func (in *inserter) prepared(ctx context.Context, conn *sql.Conn, size int) (*sql.Stmt, error) {
+	if in.bySize[size] == nil {
+		row := ", (?" + strings.Repeat(", ?", in.columns-1) + ")"
+		stmt, err := conn.PrepareContext(ctx, `INSERT INTO `+in.into+` VALUES `+strings.Repeat(row, 1<<size)[2:])
+		if err != nil {
+			return nil, err
+		}
+		in.bySize[size] = stmt
+	}
+	return in.bySize[size], nil
+}
+
+func (in *inserter) close() error {
+	var err error
+	for i, s := range in.bySize {
+		if s != nil {
+			err = errors.Join(err, s.Close())
+			in.bySize[i] = nil
+		}
+	}
+	return err
+}
