@@ -1,5 +1,7 @@
 package centrifuge
 
+import "slices"
+
 // QueuePolicy is what an operator has said of a queue, of all queues of one
 // source, or of one destination as a whole. Zero fields leave things as they
 // are by default.
@@ -16,10 +18,5 @@ type QueuePolicy struct {
 
 // RetriesStatus reports whether the policy widens the retried statuses by code.
 func (p *QueuePolicy) RetriesStatus(code int) bool {
-	for _, c := range p.RetryStatuses {
-		if c == code {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(p.RetryStatuses, code)
 }
