@@ -17,9 +17,14 @@ var ErrHeld = errors.New("held by another process")
 // highest that it has seen.
 type Lease interface {
 	// Epoch is higher than the epoch of every holder before, at least 1. It was
-	// durable before the lease was returned, so no later holder has it again,
-	// whatever becomes of this process or machine.
+	// durable before it was handed out, so no later holder has it again, whatever
+	// becomes of this process or machine.
 	Epoch() uint64
+
+	// Advance raises the epoch and returns it, durable. A holder that opens its
+	// storage once more, because it cannot tell what became of its last write,
+	// thereby shuts out that write should it still be on its way.
+	Advance() (uint64, error)
 
 	// Done is closed when the lease is lost or closed. The holder must stop
 	// writing at once and let go of what it owns.

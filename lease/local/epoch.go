@@ -10,8 +10,8 @@ import (
 	"strconv"
 )
 
-// takeOver makes the next epoch durable and returns it. The caller holds the lock.
-func takeOver(dir string) (uint64, error) {
+// advance makes the next epoch durable and returns it. The caller holds the lock.
+func advance(dir string) (uint64, error) {
 	last, err := readEpoch(dir)
 	if err != nil {
 		return 0, err

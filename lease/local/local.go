@@ -29,12 +29,15 @@ const (
 
 // Lease is a folder's lease. It is never lost while the process lives.
 type Lease struct {
-	file  *os.File
-	epoch uint64
+	dir  string
+	file *os.File
+	done chan struct{}
 
-	once   sync.Once
-	done   chan struct{}
-	closed error // set before done is closed
+	mu struct {
+		sync.Mutex
+		epoch  uint64
+		closed bool
+	}
 }
 
 var _ lease.Lease = (*Lease)(nil)
@@ -58,14 +61,14 @@ func acquire(dir string) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lease{file: file, done: make(chan struct{})}
-	if err := l.lock(dir); err != nil {
+	l := &Lease{dir: dir, file: file, done: make(chan struct{})}
+	if err := l.lock(); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return l, nil
 }
 
-func (l *Lease) lock(dir string) error {
+func (l *Lease) lock() error {
 	err := unix.Flock(int(l.file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return fmt.Errorf("%w%s", lease.ErrHeld, holder(l.file))
@@ -76,7 +79,7 @@ func (l *Lease) lock(dir string) error {
 	if err := sign(l.file); err != nil {
 		return err
 	}
-	l.epoch, err = takeOver(dir)
+	_, err = l.Advance()
 	return err
 }
 
@@ -103,19 +106,42 @@ func sign(file *os.File) error {
 }
 
 // Epoch implements [lease.Lease].
-func (l *Lease) Epoch() uint64 { return l.epoch }
+func (l *Lease) Epoch() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.epoch
+}
+
+// Advance implements [lease.Lease]. The lock is held over the writing: two
+// callers must not read the same epoch.
+func (l *Lease) Advance() (uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.mu.closed {
+		return 0, fmt.Errorf("advance the epoch: %w", os.ErrClosed)
+	}
+	epoch, err := advance(l.dir)
+	if err != nil {
+		return 0, err
+	}
+	l.mu.epoch = epoch
+	return epoch, nil
+}
 
 // Done implements [lease.Lease]. It is closed by Close alone.
 func (l *Lease) Done() <-chan struct{} { return l.done }
 
 // Close implements [lease.Lease]. The files stay: the next epoch follows this one.
 func (l *Lease) Close() error {
-	l.once.Do(func() {
-		if err := l.file.Close(); err != nil { // unlocks: no other process has this open file
-			l.closed = fmt.Errorf("release the lease: %w", err)
-		}
-		close(l.done)
-	})
-	<-l.done
-	return l.closed
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.mu.closed {
+		return nil
+	}
+	l.mu.closed = true
+	close(l.done)
+	if err := l.file.Close(); err != nil { // unlocks: no other process has this open file
+		return fmt.Errorf("release the lease: %w", err)
+	}
+	return nil
 }

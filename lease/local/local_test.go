@@ -113,6 +113,27 @@ func TestEpochsIncrease(t *testing.T) {
 	}
 }
 
+func TestAdvance(t *testing.T) {
+	dir := t.TempDir()
+	l := acquire(t, dir)
+	for want := uint64(2); want <= 4; want++ {
+		if got, err := l.Advance(); err != nil || got != want || l.Epoch() != want {
+			t.Fatalf("advanced to %d, %v; the epoch is %d, want %d", got, err, l.Epoch(), want)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if epoch, err := l.Advance(); err == nil {
+		t.Errorf("a closed lease advanced to %d", epoch)
+	}
+	next := acquire(t, dir)
+	defer next.Close()
+	if next.Epoch() != 5 {
+		t.Errorf("the next holder has epoch %d, want 5", next.Epoch())
+	}
+}
+
 func TestExclusiveWithinAProcess(t *testing.T) {
 	dir := t.TempDir()
 	l := acquire(t, dir)
