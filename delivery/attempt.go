@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"net/http/httptrace"
 	"sync/atomic"
 	"time"
@@ -16,9 +17,9 @@ type attempt struct {
 	trace    httptrace.ClientTrace
 	deadline time.Time
 
-	connected atomic.Bool // got a connection; from here on bytes may have left
-	resolving atomic.Bool // waiting for a name server
-	permitted atomic.Bool // dialled at least one address that the guard let through
+	conn      atomic.Pointer[conn] // the connection it got, if any
+	resolving atomic.Bool          // waiting for a name server
+	permitted atomic.Bool          // dialled at least one address that the guard let through
 }
 
 type attemptKey struct{}
@@ -32,11 +33,19 @@ func newAttempt(ctx context.Context, timeout time.Duration) (*attempt, context.C
 	return a, cancel
 }
 
-// gotConn lifts the deadline under which the connection was set up: from now on
-// it outlives the attempt that it was dialled for.
 func (a *attempt) gotConn(info httptrace.GotConnInfo) {
-	a.connected.Store(true)
-	_ = info.Conn.SetDeadline(time.Time{}) // fails on a closed connection, which the request will notice
+	c := underneath(info.Conn)
+	c.ready()
+	a.conn.Store(c)
+}
+
+// sent reports whether bytes may have left for the endpoint.
+func (a *attempt) sent() bool { return a.conn.Load() != nil }
+
+// cut reports whether the connection ended while it was still being read.
+func (a *attempt) cut() bool {
+	c := a.conn.Load()
+	return c != nil && c.ended.Load()
 }
 
 // Value implements [context.Context].
@@ -48,10 +57,10 @@ func (a *attempt) Value(key any) any {
 }
 
 // attemptOf finds the attempt that a connection is dialled for.
-func attemptOf(ctx context.Context) *attempt {
+func attemptOf(ctx context.Context) (*attempt, error) {
 	a, ok := ctx.Value(attemptKey{}).(*attempt)
 	if !ok {
-		panic("delivery: dialled outside an attempt")
+		return nil, errors.New("dialled outside an attempt")
 	}
-	return a
+	return a, nil
 }

@@ -31,18 +31,21 @@ func newDialer(o Options, g *guard) *dialer {
 }
 
 func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	a := attemptOf(ctx)
+	a, err := attemptOf(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", addr, err)
+	}
 	ctx, cancel := context.WithDeadline(ctx, a.deadline)
 	defer cancel()
-	conn, err := d.connect(ctx, a, network, addr)
+	c, err := d.connect(ctx, a, network, addr)
 	if err != nil {
 		return nil, err
 	}
-	if err := conn.SetDeadline(a.deadline); err != nil { // until gotConn
-		_ = conn.Close()
-		return nil, fmt.Errorf("dial %s: set deadline: %w", addr, err)
+	wrapped, err := newConn(c, a.deadline)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", addr, err)
 	}
-	return conn, nil
+	return wrapped, nil
 }
 
 func (d *dialer) connect(ctx context.Context, a *attempt, network, addr string) (net.Conn, error) {
@@ -61,19 +64,22 @@ func (d *dialer) connect(ctx context.Context, a *attempt, network, addr string) 
 		return d.instead(ctx, network, addr)
 	}
 	a.resolving.Store(isName)
-	conn, err := d.network.DialContext(ctx, network, addr)
+	c, err := d.network.DialContext(ctx, network, addr)
 	if forbidden := (*forbiddenError)(nil); errors.As(err, &forbidden) && a.permitted.Load() {
 		// One address of several was refused by us, the others failed by
 		// themselves and may work later.
 		return nil, fmt.Errorf("dial %s: no allowed address answered", addr)
 	}
-	return conn, err
+	return c, err
 }
 
 // control runs on each address of a host when its socket is made, after all
 // resolving: nothing can change the address any more.
 func (d *dialer) control(ctx context.Context, _, addr string, _ syscall.RawConn) error {
-	a := attemptOf(ctx)
+	a, err := attemptOf(ctx)
+	if err != nil {
+		return fmt.Errorf("check address %s: %w", addr, err)
+	}
 	a.resolving.Store(false)
 	if d.guard == nil {
 		return nil

@@ -21,7 +21,7 @@ func failed(a *attempt, code centrifuge.ErrorCode, message string) Result {
 		Outcome:   centrifuge.ClassifyError(code),
 		ErrorCode: code,
 		Error:     text([]byte(message)),
-		Sent:      a != nil && a.connected.Load(),
+		Sent:      a != nil && a.sent(),
 	}
 }
 
@@ -40,7 +40,7 @@ func judgeError(ctx context.Context, a *attempt, err error) Result {
 	if ctx.Err() != nil {
 		return failed(a, centrifuge.ErrorInterrupted, "interrupted: "+err.Error())
 	}
-	if status, ok := malformedStatus(err); ok {
+	if status, ok := malformedStatus(err); ok && !a.cut() {
 		return Result{
 			Outcome:    centrifuge.OutcomeDiscarded,
 			StatusCode: status,
@@ -75,7 +75,7 @@ func errorCode(a *attempt, err error) centrifuge.ErrorCode {
 		return centrifuge.ErrorForbiddenAddress
 	}
 	if a.Err() != nil {
-		if a.resolving.Load() && !a.connected.Load() {
+		if a.resolving.Load() && !a.sent() {
 			return centrifuge.ErrorTryAgain
 		}
 		return centrifuge.ErrorTimedOut
@@ -96,6 +96,9 @@ func errorCode(a *attempt, err error) centrifuge.ErrorCode {
 		return code
 	}
 	if isMalformed(err) {
+		if a.cut() {
+			return centrifuge.ErrorConnReset // net/http takes half a line for a whole one
+		}
 		return centrifuge.ErrorBadResponse
 	}
 	if isReset(err) {
