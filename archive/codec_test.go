@@ -5,10 +5,15 @@ import (
 	"errors"
 	"io"
 	"math"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"centrifuge"
 )
 
 func compress(t testing.TB, lines ...any) []byte {
@@ -66,6 +71,83 @@ func TestLinesCutShort(t *testing.T) {
 			t.Errorf("cut to %d of %d bytes: %v", n, len(data), last)
 		}
 	}
+}
+
+// A last line without an end was not written by us, or not wholly.
+func TestLinesWithoutEnd(t *testing.T) {
+	enc, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"first\nsecon", "f", strings.Repeat("x", 100<<10)} {
+		var last error
+		for _, err := range New(nil).lines(enc.EncodeAll([]byte(text), nil)) {
+			last = err
+		}
+		if !errors.Is(last, io.ErrUnexpectedEOF) {
+			t.Errorf("%.10q: %v", text, last)
+		}
+	}
+}
+
+// The format is what docs/archive-format.md shows, to the byte.
+func TestFormat(t *testing.T) {
+	at := time.Date(2026, 11, 22, 16, 15, 0, 0, time.UTC)
+	id := centrifuge.ID{0x19, 0x54, 0x0e, 0x54, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
+	again := centrifuge.ID{0x19, 0x54, 0x46, 0x94, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
+	full := Record{
+		Job: centrifuge.Job{
+			ID: id, Source: "shop", Destination: "hooks.example.com", Endpoint: "https://hooks.example.com/in?a=1&b=2", Method: "POST",
+			Headers: []centrifuge.Header{{Name: "Content-Type", Value: "application/json"}},
+			Payload: []byte(`{"order":1}`),
+			Settings: centrifuge.Settings{
+				Timeout: 2500 * time.Millisecond, Encoding: centrifuge.EncodingGzip,
+				Retry: centrifuge.RetryPolicy{MinBackoff: time.Second, MaxBackoff: time.Minute, MaxAttempts: 100},
+			},
+			CreatedAt: at, ExpireAt: at.Add(4 * time.Hour), ReplayOf: centrifuge.ID{19: 1},
+		},
+		Attempts: 1, Reason: centrifuge.ErrorExpired, StatusCode: 503, ErrorCode: centrifuge.ErrorTimedOut, Error: "busy",
+		LastAttemptAt: at.Add(40 * time.Millisecond), ArchivedAt: at.Add(4 * time.Hour),
+		Transitions: []centrifuge.Transition{
+			{JobID: id, State: centrifuge.StateAwaitingScheduling, Time: at},
+			{JobID: id, Seq: 17, State: centrifuge.StateExecuting, Attempt: 1, Time: at.Add(5 * time.Millisecond)},
+			{
+				JobID: id, Seq: 21, State: centrifuge.StateAwaitingRetry, Attempt: 1, Time: at.Add(40 * time.Millisecond),
+				RetryAt: at.Add(900 * time.Millisecond), StatusCode: 503, ErrorCode: centrifuge.ErrorTimedOut, Error: "busy",
+				Duration: 34567800 * time.Nanosecond,
+			},
+		},
+	}
+	least := Record{Job: centrifuge.Job{ID: id}}
+	doc, err := os.ReadFile("../docs/archive-format.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, v := range map[string]any{
+		"record": mustLine(t, &full), "least record": mustLine(t, &least), "index": newIndexLine(&full),
+		"mark": markLine{Format: format, ID: id, ReplayedAs: again, ReplayedAt: instant(at.Add(5 * time.Hour))},
+	} {
+		for line, err := range New(nil).lines(compress(t, v)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Contains(doc, append([]byte("\n"), append(line, '\n')...)) {
+				t.Errorf("the document has no line for the %s:\n%s", what, line)
+			}
+		}
+	}
+	if name := ObjectName(full.ArchivedAt, "node-1", id); !bytes.Contains(doc, []byte(name)) {
+		t.Errorf("the document does not show the name %s", name)
+	}
+}
+
+func mustLine(t *testing.T, r *Record) recordLine {
+	t.Helper()
+	line, err := newRecordLine(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return line
 }
 
 func TestMillis(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -39,7 +40,7 @@ type Folder struct {
 // writes that a crash interrupted have left in it over an hour ago. Close it
 // when no call is under way any more.
 func OpenFolder(dir string) (*Folder, error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := makeRoot(filepath.Clean(dir)); err != nil {
 		return nil, fmt.Errorf("open archive folder: %w", err)
 	}
 	root, err := os.OpenRoot(dir)
@@ -51,6 +52,32 @@ func OpenFolder(dir string) (*Folder, error) {
 		return nil, errors.Join(fmt.Errorf("clean archive folder %s: %w", dir, err), root.Close())
 	}
 	return f, nil
+}
+
+// makeRoot makes the folder and those that lead to it, durably. It is not enough
+// to see to those that it makes: the last may be of an opening that a crash cut
+// short.
+func makeRoot(dir string) error {
+	parent := filepath.Dir(dir)
+	err := os.Mkdir(dir, 0o750)
+	if errors.Is(err, fs.ErrNotExist) && parent != dir {
+		if err := makeRoot(parent); err != nil {
+			return err
+		}
+		err = os.Mkdir(dir, 0o750)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	existed := err != nil
+	p, err := os.Open(parent)
+	if existed && errors.Is(err, fs.ErrPermission) {
+		return nil // a place that was given to us, in one that was not
+	}
+	if err != nil {
+		return err
+	}
+	return syncAndClose(p)
 }
 
 // Close releases the folder.
@@ -111,10 +138,7 @@ func (f *Folder) writeTemp(temp string, data []byte) error {
 	if _, err := file.Write(data); err != nil {
 		return errors.Join(err, file.Close())
 	}
-	if err := file.Sync(); err != nil {
-		return errors.Join(err, file.Close())
-	}
-	return file.Close()
+	return syncAndClose(file)
 }
 
 func (f *Folder) discard(temp string) error {
@@ -158,10 +182,14 @@ func (f *Folder) sync(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := d.Sync(); err != nil {
-		return errors.Join(fmt.Errorf("sync folder %s: %w", dir, err), d.Close())
+	return syncAndClose(d)
+}
+
+func syncAndClose(f *os.File) error {
+	if err := f.Sync(); err != nil {
+		return errors.Join(err, f.Close())
 	}
-	return d.Close()
+	return f.Close()
 }
 
 // Get implements [Bucket].
