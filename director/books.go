@@ -1,0 +1,107 @@
+package director
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+
+	"centrifuge"
+	"centrifuge/schedule"
+)
+
+// books keep the ledger of every queue, from committed transitions alone: they
+// hold what the JobDB holds, except while a commit is under way.
+type books struct {
+	mu struct {
+		sync.Mutex
+		total  Ledger
+		queues map[centrifuge.QueueKey]*Ledger
+		born   map[int64]int64 // pending jobs by the second of their making
+	}
+}
+
+func newBooks() *books {
+	b := &books{}
+	b.mu.queues = make(map[centrifuge.QueueKey]*Ledger)
+	b.mu.born = make(map[int64]int64)
+	return b
+}
+
+// enter books a job that recovery found.
+func (b *books) enter(key centrifuge.QueueKey, createdAt int64, s centrifuge.State) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.moveLocked(b.ledgerLocked(key), createdAt, 0, s)
+}
+
+// apply books the effects of a commit.
+func (b *books) apply(effects []effect) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range effects {
+		e := &effects[i]
+		b.moveLocked(b.ledgerLocked(e.job.Queue()), e.job.CreatedAt.Unix(), e.from, e.life.State)
+	}
+}
+
+func (b *books) moveLocked(queue *Ledger, born int64, from, to centrifuge.State) {
+	for _, l := range [...]*Ledger{&b.mu.total, queue} {
+		if from == 0 {
+			l.Accepted++
+		} else {
+			*l.count(from)--
+		}
+		*l.count(to)++
+	}
+	if from == 0 {
+		b.mu.born[born]++
+	}
+	if to.Terminal() {
+		if b.mu.born[born]--; b.mu.born[born] == 0 {
+			delete(b.mu.born, born)
+		}
+	}
+}
+
+func (b *books) ledgerLocked(key centrifuge.QueueKey) *Ledger {
+	l := b.mu.queues[key]
+	if l == nil {
+		l = &Ledger{}
+		b.mu.queues[key] = l
+	}
+	return l
+}
+
+func (b *books) total() Ledger {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.mu.total
+}
+
+// oldest is the second in which the oldest pending job was made.
+func (b *books) oldest() (unix int64, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for second := range b.mu.born {
+		if !ok || second < unix {
+			unix, ok = second, true
+		}
+	}
+	return unix, ok
+}
+
+// byQueue returns the ledgers of the selected queues by destination and source.
+func (b *books) byQueue(sel schedule.Selector) []QueueLedger {
+	b.mu.Lock()
+	var out []QueueLedger
+	for key, l := range b.mu.queues {
+		if sel.Matches(key) {
+			out = append(out, QueueLedger{Queue: key, Ledger: *l})
+		}
+	}
+	b.mu.Unlock()
+	slices.SortFunc(out, func(a, b QueueLedger) int {
+		return cmp.Or(cmp.Compare(a.Queue.Destination, b.Queue.Destination), cmp.Compare(a.Queue.Source, b.Queue.Source))
+	})
+	return out
+}

@@ -1,0 +1,254 @@
+package director
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"centrifuge"
+	"centrifuge/jobdb"
+)
+
+// Submission is a Submit: drafts of jobs, of which the Director fills what is
+// left out. The Director owns the jobs from the call on.
+type Submission struct {
+	TransactionID string
+	Jobs          []*centrifuge.Job
+}
+
+// Receipt answers a Submission whose jobs are durable.
+type Receipt struct {
+	TransactionID string
+	JobIDs        []centrifuge.ID
+	Repeated      bool // the transaction was known; nothing was enqueued
+}
+
+// intakes are the Submits that are under way.
+type intakes struct {
+	bytes   atomic.Int64
+	diskLow atomic.Bool
+
+	mu struct {
+		sync.Mutex
+		transactions map[string]chan struct{}   // closed when the Submit under that id has ended
+		ids          map[centrifuge.ID]struct{} // given by clients
+	}
+}
+
+func (s *intakes) init() {
+	s.mu.transactions = make(map[string]chan struct{})
+	s.mu.ids = make(map[centrifuge.ID]struct{})
+}
+
+// begin registers the Submit under a client's transaction id. If another one is
+// under way, it returns a channel that is closed when that has ended.
+func (s *intakes) begin(id string) (other <-chan struct{}, end func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if other, ok := s.mu.transactions[id]; ok {
+		return other, nil
+	}
+	done := make(chan struct{})
+	s.mu.transactions[id] = done
+	return nil, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.mu.transactions, id)
+		close(done)
+	}
+}
+
+// reserve registers ids that clients gave, so that two Submits under way cannot
+// both bring the same one. It returns the index of one that is taken, or -1.
+func (s *intakes) reserve(ids []centrifuge.ID) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, id := range ids {
+		if _, taken := s.mu.ids[id]; taken {
+			for _, id := range ids[:i] {
+				delete(s.mu.ids, id)
+			}
+			return i
+		}
+		s.mu.ids[id] = struct{}{}
+	}
+	return -1
+}
+
+func (s *intakes) release(ids []centrifuge.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range ids {
+		delete(s.mu.ids, id)
+	}
+}
+
+// submit validates the jobs, makes them durable and answers. The scheduler has
+// them by then.
+func (t *tenure) submit(ctx context.Context, s Submission, ids *centrifuge.IDs) (Receipt, error) {
+	now := t.o.Now()
+	if err := checkTransactionID(s.TransactionID); err != nil {
+		return Receipt{}, err
+	}
+	size, err := check(s.Jobs, now)
+	if err != nil {
+		return Receipt{}, err
+	}
+	given, err := name(s.Jobs, ids, now)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if s.TransactionID == "" {
+		id, err := ids.Next(now)
+		if err != nil {
+			return Receipt{}, fmt.Errorf("name the transaction: %w", err)
+		}
+		s.TransactionID = id.String()
+	} else {
+		known, end, err := t.recall(ctx, s.TransactionID)
+		if err != nil || known.ID != "" {
+			return Receipt{known.ID, known.JobIDs, true}, err
+		}
+		defer end()
+	}
+	if err := t.admit(size); err != nil {
+		return Receipt{}, err
+	}
+	defer t.intake.bytes.Add(-size)
+	if len(given.ids) > 0 {
+		if err := t.reserve(ctx, given); err != nil {
+			return Receipt{}, err
+		}
+		defer t.intake.release(given.ids)
+	}
+	return t.store(s, now)
+}
+
+// check completes and validates the jobs and returns their size in bytes.
+func check(jobs []*centrifuge.Job, now time.Time) (size int64, err error) {
+	if len(jobs) == 0 {
+		return 0, &InvalidError{-1, "jobs", "is empty"}
+	}
+	if len(jobs) > MaxJobs {
+		return 0, &InvalidError{-1, "jobs", fmt.Sprintf("holds %d jobs; at most %d are accepted", len(jobs), MaxJobs)}
+	}
+	for i, job := range jobs {
+		if field, reason := complete(job, now); field != "" {
+			return 0, &InvalidError{i, field, reason}
+		}
+		if size += int64(job.Size()); size > MaxSubmitBytes+MaxJobs*512 {
+			return 0, &InvalidError{-1, "jobs", fmt.Sprintf("hold more than %d bytes", MaxSubmitBytes)}
+		}
+	}
+	return size, nil
+}
+
+// givenIDs are the ids that the client chose, with the indexes of their jobs.
+type givenIDs struct {
+	ids     []centrifuge.ID
+	indexes []int
+}
+
+// name gives an id to each job that has none and returns those that have one.
+func name(jobs []*centrifuge.Job, ids *centrifuge.IDs, now time.Time) (given givenIDs, err error) {
+	for i, job := range jobs {
+		if !job.ID.IsZero() {
+			given.ids = append(given.ids, job.ID)
+			given.indexes = append(given.indexes, i)
+			continue
+		}
+		if job.ID, err = ids.Next(now); err != nil {
+			return given, fmt.Errorf("name job %d: %w", i, err)
+		}
+	}
+	return given, nil
+}
+
+// recall finds out whether the transaction is known. If it is not, the caller has
+// it registered as under way until it calls end.
+func (t *tenure) recall(ctx context.Context, id string) (known jobdb.Transaction, end func(), err error) {
+	for {
+		other, end := t.intake.begin(id)
+		if other == nil {
+			known, err := t.db.Transaction(ctx, id)
+			switch {
+			case errors.Is(err, jobdb.ErrNotFound):
+				return jobdb.Transaction{}, end, nil
+			case err != nil:
+				err = fmt.Errorf("look up transaction %q: %w", id, err)
+			}
+			end()
+			return known, nil, err
+		}
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return jobdb.Transaction{}, nil, ctx.Err()
+		}
+	}
+}
+
+// admit is the backpressure: it refuses what memory or disk have no room for.
+func (t *tenure) admit(size int64) error {
+	t.mu.Lock()
+	held := t.mu.held
+	t.mu.Unlock()
+	total := t.books.total()
+	switch {
+	case held:
+		return &ExhaustedError{"the JobDB's storage is full", time.Second}
+	case t.intake.diskLow.Load():
+		return &ExhaustedError{"the disk is nearly full", 10 * time.Second}
+	case total.Pending() >= t.o.MaxPending:
+		return &ExhaustedError{fmt.Sprintf("%d jobs are unfinished, as many as are accepted", total.Pending()), 10 * time.Second}
+	case t.intake.bytes.Add(size) > t.o.MaxIntakeBytes:
+		t.intake.bytes.Add(-size)
+		return &ExhaustedError{"too many jobs are being made durable", time.Second}
+	}
+	return nil
+}
+
+// reserve makes sure that the ids which the client chose are new.
+func (t *tenure) reserve(ctx context.Context, given givenIDs) error {
+	if i := t.intake.reserve(given.ids); i >= 0 {
+		return &ExistsError{given.indexes[i], given.ids[i]}
+	}
+	known, err := t.db.Known(ctx, given.ids)
+	if err == nil && len(known) == 0 {
+		return nil
+	}
+	t.intake.release(given.ids)
+	if err != nil {
+		return fmt.Errorf("look up %d ids: %w", len(given.ids), err)
+	}
+	for i, id := range given.ids {
+		if id == known[0] {
+			return &ExistsError{given.indexes[i], id}
+		}
+	}
+	return fmt.Errorf("look up %d ids: the JobDB answered with another, %s", len(given.ids), known[0])
+}
+
+func (t *tenure) store(s Submission, now time.Time) (Receipt, error) {
+	receipt := Receipt{TransactionID: s.TransactionID, JobIDs: make([]centrifuge.ID, len(s.Jobs))}
+	for i, job := range s.Jobs {
+		receipt.JobIDs[i] = job.ID
+	}
+	in := &intake{
+		jobs: s.Jobs,
+		tx:   jobdb.Transaction{ID: s.TransactionID, JobIDs: receipt.JobIDs, CreatedAt: now.UTC().Truncate(time.Millisecond)},
+		done: make(chan error, 1),
+	}
+	if err := t.log.submit(in); err != nil {
+		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	// The caller may give up, but the registrations that keep its transaction and
+	// ids from being brought twice must last until the outcome is known.
+	if err := <-in.done; err != nil {
+		return Receipt{}, err
+	}
+	return receipt, nil
+}

@@ -1,0 +1,118 @@
+package director
+
+import (
+	"context"
+	"time"
+
+	"centrifuge"
+	"centrifuge/jobdb"
+	"centrifuge/schedule"
+)
+
+// Queues returns the state of the selected queues that come after a key, by
+// destination and source, and whether there are more than limit.
+func (d *Director) Queues(sel schedule.Selector, after centrifuge.QueueKey, limit int) ([]schedule.QueueInfo, bool, error) {
+	t, err := d.current()
+	if err != nil {
+		return nil, false, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	infos, more := t.mu.sched.Queues(t.o.Now(), sel, after, limit)
+	return infos, more, nil
+}
+
+// SetPolicy replaces the policy of a queue, of a source's queues (empty
+// destination) or of a destination (empty source). It is durable and in force
+// when SetPolicy returns.
+func (d *Director) SetPolicy(ctx context.Context, scope centrifuge.QueueKey, p centrifuge.QueuePolicy) error {
+	t, err := d.current()
+	if err != nil {
+		return err
+	}
+	if err := checkPolicy(scope, &p); err != nil {
+		return err
+	}
+	return t.log.policy(ctx, jobdb.Policy{Scope: scope, Policy: p, Time: t.o.Now().UTC().Truncate(time.Millisecond)})
+}
+
+func checkPolicy(scope centrifuge.QueueKey, p *centrifuge.QueuePolicy) error {
+	invalid := func(field, reason string) error { return &InvalidError{-1, field, reason} }
+	switch {
+	case scope.Source == "" && scope.Destination == "":
+		return invalid("selector", "names neither a source nor a destination")
+	case !(p.Rate >= 0 && p.Rate <= 1e9):
+		return invalid("policy.rate", "is not between 0 and 1e9 jobs a second")
+	case p.Burst < 0:
+		return invalid("policy.burst", "is negative")
+	case !(p.Weight >= 0 && p.Weight <= 1e6):
+		return invalid("policy.weight", "is not between 0 and 1e6")
+	case p.Concurrency < 0:
+		return invalid("policy.concurrency", "is negative")
+	}
+	for _, code := range p.RetryStatuses {
+		if centrifuge.ClassifyStatus(code) == centrifuge.OutcomeSucceeded {
+			return invalid("policy.retry_statuses", "holds a status that is a success")
+		}
+	}
+	if field, reason := checkSettings(&centrifuge.Settings{Retry: p.Retry}); field != "" {
+		return invalid("policy."+field, reason)
+	}
+	return nil
+}
+
+// Retry makes the waiting jobs of the selected queues due now and returns how many.
+func (d *Director) Retry(_ context.Context, sel schedule.Selector) (int, error) {
+	return d.control(sel, (*schedule.Scheduler).RetryNow)
+}
+
+// Expire sends the unfinished jobs of the selected queues to the archive, except
+// those whose attempt is under way, and returns how many.
+func (d *Director) Expire(_ context.Context, sel schedule.Selector) (int, error) {
+	return d.control(sel, (*schedule.Scheduler).ExpireNow)
+}
+
+func (d *Director) control(sel schedule.Selector, act func(*schedule.Scheduler, time.Time, schedule.Selector) int) (int, error) {
+	t, err := d.current()
+	if err != nil {
+		return 0, err
+	}
+	if sel.Source == "" && sel.Destination == "" {
+		return 0, &InvalidError{-1, "selector", "names neither a source nor a destination"}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := act(t.mu.sched, t.o.Now(), sel)
+	t.wakeLocked()
+	poke(t.expired)
+	return n, nil
+}
+
+// Ledger returns the ledger as it is booked.
+func (d *Director) Ledger() (Ledger, error) {
+	t, err := d.current()
+	if err != nil {
+		return Ledger{}, err
+	}
+	return t.books.total(), nil
+}
+
+// LedgerByQueue returns the ledgers of the selected queues by destination and
+// source.
+func (d *Director) LedgerByQueue(sel schedule.Selector) ([]QueueLedger, error) {
+	t, err := d.current()
+	if err != nil {
+		return nil, err
+	}
+	return t.books.byQueue(sel), nil
+}
+
+// Verify recounts the ledger from the JobDB and returns it beside the one that was
+// booked at the same moment. Intake and delivery go on meanwhile.
+func (d *Director) Verify(ctx context.Context) (booked, recounted Ledger, err error) {
+	t, err := d.current()
+	if err != nil {
+		return booked, recounted, err
+	}
+	return t.verify(ctx)
+}

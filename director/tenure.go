@@ -1,0 +1,282 @@
+package director
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"centrifuge"
+	"centrifuge/jobdb"
+	"centrifuge/schedule"
+)
+
+// tenure is the time in which a Director owns one JobDB: from recovery to the
+// shutdown, or to the moment when the outcome of a commit is unknown and all that
+// is in memory must be built again from what the JobDB holds.
+type tenure struct {
+	o        *Options
+	db       jobdb.DB
+	log      *committer
+	books    *books
+	archiver *archiver
+	intake   intakes
+	metrics  *metrics
+
+	// attempts ends the attempts under way when the shutdown's grace is over.
+	attempts context.Context //nolint:containedctx // owned by serve, which made it; workers outlive no call
+	cutOff   context.CancelCauseFunc
+
+	failed chan error // capacity 1: why the tenure cannot go on
+
+	serving atomic.Bool // intake is open
+	clock   chan struct{}
+
+	wake *sync.Cond // on mu: there may be work to take, or the workers are to end
+	mu   struct {
+		sync.Mutex
+		sched    *schedule.Scheduler
+		cache    cache
+		loaded   []attempt // read back from the JobDB; their slots are reserved
+		missing  []missing // to be read back
+		workers  int
+		parked   int
+		inFlight int
+		held     bool // commits are refused or far behind: no new attempts
+		ending   bool // workers end
+		wakeAt   time.Time
+	}
+	missed  chan struct{} // capacity 1: missing is not empty
+	expired chan struct{} // capacity 1: the scheduler may have expired jobs
+	crew    sync.WaitGroup
+}
+
+// attempt is a job whose turn it is, with the slot that was reserved for it.
+type attempt struct {
+	ticket schedule.Ticket
+	cached
+}
+
+// missing is a job whose turn it is and whose payload is not in memory.
+type missing struct {
+	ticket schedule.Ticket
+	id     centrifuge.ID
+}
+
+func newTenure(o *Options, db jobdb.DB, m *metrics) *tenure {
+	t := &tenure{
+		o: o, db: db, metrics: m,
+		log:     newCommitter(db, o.CommitInterval, o.Now, m),
+		books:   newBooks(),
+		failed:  make(chan error, 1),
+		clock:   make(chan struct{}, 1),
+		missed:  make(chan struct{}, 1),
+		expired: make(chan struct{}, 1),
+	}
+	t.log.apply = t.apply
+	t.log.stall = t.hold
+	t.archiver = newArchiver(t)
+	t.intake.init()
+	t.wake = sync.NewCond(&t.mu)
+	t.mu.sched = schedule.New(o.Schedule, o.Now())
+	t.mu.cache = newCache(o.CacheBytes)
+	return t
+}
+
+// serve recovers and then delivers until ctx ends or the tenure fails. When it
+// returns, nothing of the tenure runs any more; the JobDB is still open.
+//
+// The end has two phases. First no job is accepted and no attempt begun; those
+// under way may finish until the grace is over and are then cut off, so that each
+// of them has its outcome appended. Only then is the committer stopped, which
+// flushes what was appended. After a failure there is nothing to flush: recovery
+// finds what is durable and repeats the rest.
+func (t *tenure) serve(ctx context.Context, recovered func()) error {
+	t.attempts, t.cutOff = context.WithCancelCause(context.WithoutCancel(ctx))
+	defer t.cutOff(nil)
+	helpers, stopHelpers := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopHelpers()
+
+	var committing sync.WaitGroup
+	committing.Go(func() {
+		if err := t.log.run(helpers); err != nil {
+			t.fail(err)
+		}
+	})
+	stopped := func() {
+		t.log.stop()
+		committing.Wait()
+	}
+
+	if err := t.recover(ctx); err != nil {
+		stopHelpers()
+		stopped()
+		return fmt.Errorf("recover: %w", err)
+	}
+
+	var crew sync.WaitGroup
+	crew.Go(func() { t.keepTime(helpers) })
+	crew.Go(func() { t.load(helpers) })
+	crew.Go(func() { t.watchDisk(helpers) })
+	crew.Go(func() { t.archiver.run(helpers) })
+	t.serving.Store(true)
+	recovered()
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-t.failed:
+	}
+	t.serving.Store(false)
+	if err == nil {
+		err = t.drain(t.o.ShutdownGrace)
+	}
+	t.endWorkers(errShutdown)
+	stopHelpers()
+	crew.Wait()
+	stopped()
+	if err == nil {
+		select {
+		case err = <-t.failed:
+		default:
+		}
+	}
+	return err
+}
+
+// errShutdown cuts off the attempts that the grace did not suffice for.
+var errShutdown = errors.New("the director is shutting down")
+
+// drain begins no more attempts and waits for those under way, up to the grace.
+func (t *tenure) drain(grace time.Duration) error {
+	t.mu.Lock()
+	t.mu.ending = true
+	t.wake.Broadcast()
+	t.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		t.crew.Wait()
+		close(done)
+	}()
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return nil
+	case err := <-t.failed:
+		return err
+	case <-timer.C:
+		t.cutOff(errShutdown)
+	}
+	<-done
+	return nil
+}
+
+// endWorkers cuts off what is under way and waits for the workers.
+func (t *tenure) endWorkers(why error) {
+	t.cutOff(why)
+	t.mu.Lock()
+	t.mu.ending = true
+	t.wake.Broadcast()
+	t.mu.Unlock()
+	t.crew.Wait()
+}
+
+// fail ends the tenure; the first cause is kept.
+func (t *tenure) fail(err error) {
+	select {
+	case t.failed <- err:
+	default:
+	}
+}
+
+// apply is what a commit sets in motion: the books are written, and jobs go to
+// the scheduler. The committer calls it after each commit.
+func (t *tenure) apply(g *group) {
+	t.books.apply(g.effects)
+	now := t.o.Now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range g.effects {
+		e := &g.effects[i]
+		switch e.life.State {
+		case centrifuge.StateAwaitingScheduling:
+			t.mu.sched.Ready(now, e.job.Queue(), e.job.ID, e.job.ExpireAt)
+			t.mu.cache.put(e.job, e.life, 1)
+		case centrifuge.StateAwaitingRetry:
+			if e.spent {
+				t.archiver.spend(e.job)
+				continue
+			}
+			t.mu.sched.Wait(now, e.job.Queue(), e.job.ID, e.job.ExpireAt, e.retryAt)
+			if !e.partial {
+				t.mu.cache.put(e.job, e.life, 0.5)
+			}
+		}
+	}
+	for i := range g.batch.Policies {
+		p := &g.batch.Policies[i]
+		t.mu.sched.SetPolicy(now, p.Scope, p.Policy)
+	}
+	t.wakeLocked()
+	t.mindClockLocked(now)
+}
+
+// hold stops or resumes the beginning of attempts, when the JobDB refuses commits.
+func (t *tenure) hold(held bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mu.held = held
+	if !held {
+		t.wakeLocked()
+	}
+}
+
+// mindClockLocked makes keepTime look again if something is due before it would.
+func (t *tenure) mindClockLocked(now time.Time) {
+	if next, ok := t.mu.sched.Next(now); ok && next.Before(t.mu.wakeAt) {
+		t.mu.wakeAt = next
+		poke(t.clock)
+	}
+}
+
+// While something is due that nobody can take yet, keepTime looks again this often.
+const clockStep = 10 * time.Millisecond
+
+// keepTime wakes workers and archiver when the passing of time alone makes
+// something due: a retry, a token, the end of a hold, an expiry.
+func (t *tenure) keepTime(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.clock:
+		case <-timer.C:
+		}
+		t.mu.Lock()
+		now := t.o.Now()
+		wait := time.Hour
+		if next, ok := t.mu.sched.Next(now); ok {
+			if wait = next.Sub(now); wait <= 0 {
+				t.wakeLocked()
+				poke(t.expired)
+				wait = clockStep
+			}
+		}
+		t.mu.wakeAt = now.Add(wait)
+		t.mu.Unlock()
+		timer.Reset(wait)
+	}
+}
+
+// poke signals on a channel of capacity 1.
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
