@@ -26,12 +26,41 @@ func newLoad(payload []byte) *load {
 	return &load{ids: centrifuge.NewIDs(rand.Reader), payload: payload}
 }
 
-func (l *load) job(tb testing.TB) *centrifuge.Job {
-	now := time.Now().Truncate(time.Millisecond).UTC()
-	id, err := l.ids.Next(now)
-	if err != nil {
+// fill puts n new jobs and the attempts of n others into b.
+func (l *load) fill(tb testing.TB, b *jobdb.Batch, n int, transitions bool) {
+	tb.Helper()
+	if err := l.batch(b, n, transitions); err != nil {
 		tb.Fatal(err)
 	}
+}
+
+func (l *load) batch(b *jobdb.Batch, n int, transitions bool) error {
+	b.Reset()
+	now := time.Now().Truncate(time.Millisecond).UTC()
+	for range n {
+		j, err := l.job(now)
+		if err != nil {
+			return err
+		}
+		b.Jobs = append(b.Jobs, j)
+		if transitions {
+			l.waiting = append(l.waiting, j.ID)
+		}
+	}
+	if len(l.waiting) < 4*n {
+		return nil
+	}
+	for _, id := range l.waiting[:n] {
+		if err := l.attempt(b, id, now); err != nil {
+			return err
+		}
+	}
+	l.waiting = append(l.waiting[:0], l.waiting[n:]...)
+	return nil
+}
+
+func (l *load) job(now time.Time) (*centrifuge.Job, error) {
+	id, err := l.ids.Next(now)
 	l.seq++
 	return &centrifuge.Job{
 		ID: id, Source: fmt.Sprintf("source-%d", l.seq%1000), Destination: fmt.Sprintf("destination-%d", l.seq%100),
@@ -39,32 +68,10 @@ func (l *load) job(tb testing.TB) *centrifuge.Job {
 		Headers:   []centrifuge.Header{{Name: "Content-Type", Value: "application/json"}},
 		Payload:   l.payload,
 		CreatedAt: now, ExpireAt: now.Add(centrifuge.DefaultTTL),
-	}
+	}, err
 }
 
-// fill puts n new jobs and the attempts of n others into b.
-func (l *load) fill(tb testing.TB, b *jobdb.Batch, n int, transitions bool) {
-	b.Reset()
-	for range n {
-		j := l.job(tb)
-		b.Jobs = append(b.Jobs, j)
-		l.waiting = append(l.waiting, j.ID)
-	}
-	if !transitions {
-		l.waiting = l.waiting[:0]
-		return
-	}
-	now := time.Now().Truncate(time.Millisecond).UTC()
-	if len(l.waiting) < 4*n {
-		return
-	}
-	for _, id := range l.waiting[:n] {
-		l.attempt(tb, b, id, now)
-	}
-	l.waiting = append(l.waiting[:0], l.waiting[n:]...)
-}
-
-func (l *load) attempt(tb testing.TB, b *jobdb.Batch, id centrifuge.ID, now time.Time) {
+func (l *load) attempt(b *jobdb.Batch, id centrifuge.ID, now time.Time) error {
 	life := centrifuge.Life{State: centrifuge.StateAwaitingScheduling}
 	for _, t := range [...]centrifuge.Transition{
 		{JobID: id, Seq: l.seq, State: centrifuge.StateExecuting, Attempt: 1, Time: now},
@@ -72,10 +79,11 @@ func (l *load) attempt(tb testing.TB, b *jobdb.Batch, id centrifuge.ID, now time
 	} {
 		var err error
 		if life, err = b.Append(life, t); err != nil {
-			tb.Fatal(err)
+			return err
 		}
 	}
 	l.seq += 2
+	return nil
 }
 
 // cpu is the processor time that the process has used.
