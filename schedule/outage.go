@@ -96,6 +96,8 @@ func (o *outage) fresh() controller {
 
 // begin notes a request that is being sent. It reports whether it is a probe.
 func (c *controller) begin(now int64) (probe bool) {
+	since := now - c.counted
+	c.counted = now
 	switch {
 	case c.breaker == Open:
 		c.breaker = Probing
@@ -107,9 +109,7 @@ func (c *controller) begin(now int64) (probe bool) {
 		}
 		c.notBefore = max(c.notBefore, now+int64(pace))
 	case c.breaker == Closed:
-		gone := float32(now-c.counted) / float32(usualWindow)
-		c.usual = c.usual*max(1-gone, 0) + 1
-		c.counted = now
+		c.usual = c.usual*max(1-float32(since)/float32(usualWindow), 0) + 1
 	}
 	return false
 }
@@ -183,7 +183,7 @@ func (c *controller) fail(now int64, m mark, wide bool, o *outage) {
 	}
 	needed := o.failureRun
 	if c.breaker == Ramping {
-		needed = max(needed/4, 1)
+		needed = (needed + 1) / 2
 	}
 	if wide && c.run >= needed {
 		c.open(now, o)
