@@ -14,7 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"centrifuge"
-	centrifugev1 "centrifuge/gen/centrifuge/v1"
+	pb "centrifuge/gen/centrifuge/v1"
 )
 
 // maxRetryAfter bounds what a server can make a Submit wait.
@@ -30,9 +30,9 @@ const maxRetryAfter = time.Minute
 // The error is that of the last call, a [connect.Error] within. If it wraps
 // [ErrGaveUp], the batch may or may not have been stored, and the same request
 // with the transaction id that the error names may be submitted again at any time.
-func (c *Client) Submit(ctx context.Context, req *centrifugev1.SubmitRequest) (*centrifugev1.SubmitResponse, error) {
+func (c *Client) Submit(ctx context.Context, req *pb.SubmitRequest) (*pb.SubmitResponse, error) {
 	if req.GetTransactionId() == "" {
-		req = &centrifugev1.SubmitRequest{TransactionId: rand.Text(), Jobs: req.GetJobs()}
+		req = &pb.SubmitRequest{TransactionId: rand.Text(), Jobs: req.GetJobs()}
 	}
 	policy := centrifuge.RetryPolicy{MinBackoff: 100 * time.Millisecond, MaxBackoff: 10 * time.Second}
 	random := mathrand.New(mathrand.NewPCG(mathrand.Uint64(), mathrand.Uint64()))
@@ -102,6 +102,6 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func size(req *centrifugev1.SubmitRequest) string {
+func size(req *pb.SubmitRequest) string {
 	return fmt.Sprintf("%d jobs (%d bytes)", len(req.GetJobs()), proto.Size(req))
 }

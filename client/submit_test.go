@@ -13,7 +13,7 @@ import (
 	"connectrpc.com/connect"
 
 	"centrifuge/client"
-	centrifugev1 "centrifuge/gen/centrifuge/v1"
+	pb "centrifuge/gen/centrifuge/v1"
 	"centrifuge/gen/centrifuge/v1/centrifugev1connect"
 )
 
@@ -23,12 +23,12 @@ type director struct {
 	centrifugev1connect.UnimplementedJobServiceHandler
 
 	errs  []error
-	calls []*centrifugev1.SubmitRequest
+	calls []*pb.SubmitRequest
 	times []time.Time
 	auth  []string
 }
 
-func (d *director) Submit(_ context.Context, req *connect.Request[centrifugev1.SubmitRequest]) (*connect.Response[centrifugev1.SubmitResponse], error) {
+func (d *director) Submit(_ context.Context, req *connect.Request[pb.SubmitRequest]) (*connect.Response[pb.SubmitResponse], error) {
 	n := len(d.calls)
 	d.calls = append(d.calls, req.Msg)
 	d.times = append(d.times, time.Now())
@@ -36,7 +36,7 @@ func (d *director) Submit(_ context.Context, req *connect.Request[centrifugev1.S
 	if n < len(d.errs) && d.errs[n] != nil {
 		return nil, d.errs[n]
 	}
-	return connect.NewResponse(&centrifugev1.SubmitResponse{TransactionId: req.Msg.GetTransactionId(), JobIds: []string{"id"}}), nil
+	return connect.NewResponse(&pb.SubmitResponse{TransactionId: req.Msg.GetTransactionId(), JobIds: []string{"id"}}), nil
 }
 
 // inMemory carries requests to a handler without a network.
@@ -74,7 +74,7 @@ func TestSubmitRepeatsUnderOneTransaction(t *testing.T) {
 		}}
 		var told int
 		c := newClient(t, d, client.Options{Token: "s3cret", OnRetry: func(error, time.Duration) { told++ }})
-		resp, err := c.Submit(t.Context(), &centrifugev1.SubmitRequest{Jobs: []*centrifugev1.JobSpec{{Source: "a"}}})
+		resp, err := c.Submit(t.Context(), &pb.SubmitRequest{Jobs: []*pb.JobSpec{{Source: "a"}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +101,7 @@ func TestSubmitDoesNotRepeatRefusals(t *testing.T) {
 		connect.CodeInternal, connect.CodeUnimplemented,
 	} {
 		d := &director{errs: []error{connect.NewError(code, errors.New("jobs[0].endpoint: no"))}}
-		_, err := newClient(t, d, client.Options{}).Submit(t.Context(), &centrifugev1.SubmitRequest{})
+		_, err := newClient(t, d, client.Options{}).Submit(t.Context(), &pb.SubmitRequest{})
 		if connect.CodeOf(err) != code || errors.Is(err, client.ErrGaveUp) || len(d.calls) != 1 {
 			t.Errorf("%v: got %v after %d calls", code, err, len(d.calls))
 		}
@@ -119,7 +119,7 @@ func TestSubmitGivesUp(t *testing.T) {
 	t.Run("when its time is over", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d, began := always(), time.Now()
-			_, err := newClient(t, d, client.Options{RetryFor: time.Hour}).Submit(t.Context(), &centrifugev1.SubmitRequest{TransactionId: "tx-9"})
+			_, err := newClient(t, d, client.Options{RetryFor: time.Hour}).Submit(t.Context(), &pb.SubmitRequest{TransactionId: "tx-9"})
 			if !errors.Is(err, client.ErrGaveUp) || !strings.Contains(err.Error(), "tx-9") || !strings.Contains(err.Error(), "shutting down") {
 				t.Errorf("error %v does not give up naming transaction and cause", err)
 			}
@@ -137,7 +137,7 @@ func TestSubmitGivesUp(t *testing.T) {
 			d := always()
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
-			_, err := newClient(t, d, client.Options{RetryFor: time.Hour}).Submit(ctx, &centrifugev1.SubmitRequest{})
+			_, err := newClient(t, d, client.Options{RetryFor: time.Hour}).Submit(ctx, &pb.SubmitRequest{})
 			if !errors.Is(err, client.ErrGaveUp) || ctx.Err() == nil {
 				t.Errorf("got %v with the context %v", err, ctx.Err())
 			}
@@ -145,7 +145,7 @@ func TestSubmitGivesUp(t *testing.T) {
 	})
 	t.Run("at once when told to", func(t *testing.T) {
 		d := always()
-		_, err := newClient(t, d, client.Options{RetryFor: -1}).Submit(t.Context(), &centrifugev1.SubmitRequest{})
+		_, err := newClient(t, d, client.Options{RetryFor: -1}).Submit(t.Context(), &pb.SubmitRequest{})
 		if !errors.Is(err, client.ErrGaveUp) || len(d.calls) != 1 {
 			t.Errorf("got %v after %d calls", err, len(d.calls))
 		}
@@ -160,7 +160,7 @@ func TestCertificateIsNotRetried(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if _, err := c.Submit(t.Context(), &centrifugev1.SubmitRequest{}); err == nil || !strings.Contains(err.Error(), "certificate") {
+	if _, err := c.Submit(t.Context(), &pb.SubmitRequest{}); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("got %v, want a certificate error", err)
 	}
 }

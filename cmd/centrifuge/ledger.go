@@ -1,0 +1,100 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"connectrpc.com/connect"
+	"github.com/spf13/cobra"
+
+	"centrifuge/client"
+	pb "centrifuge/gen/centrifuge/v1"
+)
+
+func newLedger() *cobra.Command {
+	var r remote
+	var req pb.LedgerServiceGetRequest
+	var sel pb.QueueSelector
+	cmd := &cobra.Command{
+		Use:   "ledger",
+		Short: "Account for every job ever accepted; fail if the books do not balance",
+		Long: `Prints accepted = succeeded + discarded + archived + moved + pending, and fails
+with exit code 1 if the two sides differ, or, with --verify, if a recount of the
+database gives other figures than the books.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := r.dial(cmd, client.Options{})
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			req.Selector = &sel
+			resp, err := c.Ledger.Get(cmd.Context(), connect.NewRequest(&req))
+			if err != nil {
+				return r.explain(fmt.Errorf("get the ledger: %w", err))
+			}
+			write := writeLedger
+			if r.json {
+				write = func(w io.Writer, m *pb.LedgerServiceGetResponse) error { return writeJSON(w, m) }
+			}
+			if err := write(cmd.OutOrStdout(), resp.Msg); err != nil {
+				return err
+			}
+			if !resp.Msg.GetBalanced() {
+				return errUnbalanced
+			}
+			return nil
+		},
+	}
+	r.addTo(cmd)
+	cmd.Flags().BoolVar(&req.Verify, "verify", false, "recount the database and compare (seconds for each million jobs; give --timeout room)")
+	cmd.Flags().BoolVar(&req.ByQueue, "by-queue", false, "also the ledger of each queue")
+	addSelector(cmd, &sel)
+	return cmd
+}
+
+var errUnbalanced = errors.New("the ledger does not balance")
+
+func writeLedger(w io.Writer, m *pb.LedgerServiceGetResponse) error {
+	t := newTable(w, ledgerColumns("")...)
+	t.row(ledgerCells("total", m.GetTotal())...)
+	if m.GetRecounted() != nil {
+		t.row(ledgerCells("recounted", m.GetRecounted())...)
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	if len(m.GetQueues()) > 0 {
+		if _, err := fmt.Fprintln(w); err != nil {
+			return err
+		}
+		t := newTable(w, append([]any{"DESTINATION"}, ledgerColumns("SOURCE")...)...)
+		for _, q := range m.GetQueues() {
+			t.row(append([]any{q.GetDestination()}, ledgerCells(q.GetSource(), q.GetLedger())...)...)
+		}
+		if err := t.flush(); err != nil {
+			return err
+		}
+	}
+	verdict := "balanced: accepted = succeeded + discarded + archived + moved + pending"
+	if !m.GetBalanced() {
+		verdict = "NOT BALANCED"
+	}
+	_, err := fmt.Fprintln(w, verdict)
+	return err
+}
+
+func ledgerColumns(first string) []any {
+	return []any{
+		first, "ACCEPTED", "SUCCEEDED", "DISCARDED", "ARCHIVED", "MOVED", "PENDING",
+		"(NEW", "EXECUTING", "RETRYING", "ARCHIVING)",
+	}
+}
+
+func ledgerCells(first string, l *pb.Ledger) []any {
+	return []any{
+		first, l.GetAccepted(), l.GetSucceeded(), l.GetDiscarded(), l.GetArchived(), l.GetMoved(), l.GetPending(),
+		l.GetAwaitingScheduling(), l.GetExecuting(), l.GetAwaitingRetry(), l.GetArchiving(),
+	}
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"centrifuge/cmd/centrifuge/config"
+)
+
+// serveOptions are all that can be configured of serve, as parsed.
+type serveOptions struct {
+	listen  string
+	dataDir string
+
+	tokenFile       string
+	tlsCert, tlsKey string
+	openMetrics     bool
+	pprof           bool
+	maxConnections  int
+
+	allowNetworks []netip.Prefix
+	caFile        string
+	proxy         string
+
+	maxInFlight       int
+	maxPerDestination int
+	maxPerQueue       int
+	maxPending        int64
+	commitInterval    time.Duration
+	cacheSize         byteSize
+	minFreeDisk       byteSize
+	memoryLimit       byteSize
+	shutdownGrace     time.Duration
+
+	logLevel     slog.Level
+	logFormat    string
+	otlpEndpoint string
+}
+
+// addTo declares the flags, with their defaults. Every one of them is also an
+// environment variable and a key of the configuration file.
+func (o *serveOptions) addTo(fs *pflag.FlagSet) {
+	*o = serveOptions{cacheSize: 64 << 20, minFreeDisk: 256 << 20}
+	fs.String(config.FileFlag, "", "YAML `file` with the names of these flags as keys")
+
+	fs.StringVar(&o.listen, "listen", "127.0.0.1:7800", "`address` of RPC, health and metrics; port 0 takes a free one")
+	fs.StringVar(&o.dataDir, "data-dir", "./data", "`folder` of the JobDB and the archive")
+
+	fs.StringVar(&o.tokenFile, "token-file", "", "`file` of bearer tokens, TOKEN or NAME:TOKEN a line; needed to listen beyond loopback")
+	fs.StringVar(&o.tlsCert, "tls-cert", "", "PEM `file` of the listener's certificate; turns TLS on")
+	fs.StringVar(&o.tlsKey, "tls-key", "", "PEM `file` of the certificate's key")
+	fs.BoolVar(&o.openMetrics, "open-metrics", false, "serve /metrics without a token")
+	fs.BoolVar(&o.pprof, "pprof", false, "serve /debug/pprof/")
+	fs.IntVar(&o.maxConnections, "max-connections", 4096, "connections to the listener at once")
+
+	fs.Var((*networks)(&o.allowNetworks), "allow-network", "`CIDR` of a private network that may be delivered to; may be repeated")
+	fs.StringVar(&o.caFile, "ca-file", "", "PEM `file` with the authorities that endpoints' certificates are verified against (default the system's)")
+	fs.StringVar(&o.proxy, "proxy", "", "`URL` of an http, https or socks5 proxy for deliveries")
+
+	fs.IntVar(&o.maxInFlight, "max-in-flight", 1024, "deliveries under way at once")
+	fs.IntVar(&o.maxPerDestination, "max-per-destination", 256, "of these, to one destination")
+	fs.IntVar(&o.maxPerQueue, "max-per-queue", 256, "of these, of one queue")
+	fs.Int64Var(&o.maxPending, "max-pending", 20_000_000, "unfinished jobs, above which submits are refused")
+	fs.DurationVar(&o.commitInterval, "commit-interval", 2*time.Millisecond, "least time between commits")
+	fs.Var(&o.cacheSize, "cache-size", "payloads of waiting jobs kept in memory, in `bytes`")
+	fs.Var(&o.minFreeDisk, "min-free-disk", "free disk below which submits are refused, in `bytes`")
+	fs.Var(&o.memoryLimit, "memory-limit", "soft limit of memory for the garbage collector, in `bytes`; 0 is none")
+	fs.DurationVar(&o.shutdownGrace, "shutdown-grace", 15*time.Second, "how long deliveries under way may take to end at shutdown")
+
+	fs.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	fs.StringVar(&o.logFormat, "log-format", "text", "text or json")
+	fs.StringVar(&o.otlpEndpoint, "otlp-endpoint", "", "`URL` to send OpenTelemetry traces to over OTLP/HTTP (default none are made)")
+}
+
+// check refuses values that no flag's type can refuse.
+func (o *serveOptions) check() error {
+	for _, n := range []struct {
+		flag  string
+		value int64
+	}{
+		{"max-in-flight", int64(o.maxInFlight)},
+		{"max-per-destination", int64(o.maxPerDestination)},
+		{"max-per-queue", int64(o.maxPerQueue)},
+		{"max-pending", o.maxPending},
+		{"max-connections", int64(o.maxConnections)},
+		{"cache-size", int64(o.cacheSize)},
+		{"commit-interval", int64(o.commitInterval)},
+		{"shutdown-grace", int64(o.shutdownGrace)},
+	} {
+		if n.value < 1 {
+			return usagef("--%s: must be above 0", n.flag)
+		}
+	}
+	if (o.tlsCert == "") != (o.tlsKey == "") {
+		return usagef("--tls-cert and --tls-key go together")
+	}
+	if o.logFormat != "text" && o.logFormat != "json" {
+		return usagef("--log-format %s: want text or json", o.logFormat)
+	}
+	return nil
+}
