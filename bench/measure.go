@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"centrifuge/client"
+	pb "centrifuge/gen/centrifuge/v1"
+)
+
+func retry(wait time.Duration) *pb.RetryPolicy {
+	return &pb.RetryPolicy{MinBackoff: durationpb.New(wait), MaxBackoff: durationpb.New(wait)}
+}
+
+// endToEnd submits n jobs to a fresh Director and returns how many a second
+// arrived, from the first Submit to the last delivery, and the Director's
+// processor time for each in microseconds.
+func (b *bench) endToEnd(ctx context.Context, sinkURL string, g generator, n int, name string) (rate, cpu float64, err error) {
+	data, err := os.MkdirTemp(b.dir, "data-")
+	if err != nil {
+		return 0, 0, err
+	}
+	defer os.RemoveAll(data)
+	target := &process{url: sinkURL}
+	before, err := target.stats(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	director, err := b.startServe(ctx, data)
+	if err != nil {
+		return 0, 0, err
+	}
+	g.url, g.endpoint = director.url, sinkURL+"/"
+	profiled := b.startProfile(ctx, director.url, name)
+	began := time.Now()
+	if err := g.submit(ctx, n); err != nil {
+		return 0, 0, err
+	}
+	submitted := time.Since(began)
+	if err := poll(ctx, func() (bool, error) {
+		s, err := target.stats(ctx)
+		return s.Succeeded-before.Succeeded >= uint64(n), err
+	}); err != nil {
+		return 0, 0, err
+	}
+	took := time.Since(began)
+	if cpu, err = director.cpuSeconds(); err != nil {
+		return 0, 0, err
+	}
+	fmt.Fprintf(b.log, "bench:   %s: %d jobs submitted in %.1f s, delivered in %.1f s\n", name, n, submitted.Seconds(), took.Seconds())
+	if err := profiled(); err != nil {
+		return 0, 0, err
+	}
+	return float64(n) / took.Seconds(), cpu / float64(n) * 1e6, director.stop()
+}
+
+// throughput measures the raw limit and the way through Centrifuge in turn.
+func (b *bench) throughput(ctx context.Context, size, n int) error {
+	target, err := b.startSink(ctx, "-forget-ids")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = target.stop() }()
+	var raws, rates, cpus []float64
+	label := fmt.Sprintf("%d KB", size/1024)
+	for i := range b.runs {
+		r, err := raw(ctx, target.url+"/", size, n)
+		if err != nil {
+			return err
+		}
+		rate, cpu, err := b.endToEnd(ctx, target.url, generator{size: size, batch: 200, parallel: 4, queues: 100}, n, fmt.Sprintf("%dkb-%d", size/1024, i))
+		if err != nil {
+			return err
+		}
+		raws, rates, cpus = append(raws, r), append(rates, rate), append(cpus, cpu)
+	}
+	atLeast, aim := "0.45", "0.65"
+	if size > 1024 {
+		atLeast, aim = "0.40", "0.60"
+	}
+	b.report("raw limit, "+label, "requests/s", "", "", raws...)
+	b.report("end to end, "+label, "jobs/s", "", "", rates...)
+	b.report("end to end, "+label+", share of raw", "ratio", atLeast, aim, ratios(rates, raws)...)
+	b.report("processor time of the Director, "+label, "µs/job", "", "", cpus...)
+	return nil
+}
+
+// queues measures the same load over one queue and over 100,000.
+func queues(ctx context.Context, b *bench) error {
+	target, err := b.startSink(ctx, "-forget-ids")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = target.stop() }()
+	var one, many []float64
+	for i := range b.runs {
+		for _, run := range []struct {
+			queues int
+			rates  *[]float64
+		}{{1, &one}, {100_000, &many}} {
+			rate, _, err := b.endToEnd(ctx, target.url, generator{size: 1024, batch: 200, parallel: 4, queues: run.queues}, b.jobs, fmt.Sprintf("queues-%d-%d", run.queues, i))
+			if err != nil {
+				return err
+			}
+			*run.rates = append(*run.rates, rate)
+		}
+	}
+	b.report("1 queue", "jobs/s", "", "", one...)
+	b.report("100,000 queues", "jobs/s", "", "", many...)
+	b.report("100,000 queues against 1", "ratio", "0.85", "0.95", ratios(many, one)...)
+	return nil
+}
+
+// latency measures from Submit to the first byte at the sink, at 500 jobs/s in
+// Submits of one job.
+func latency(ctx context.Context, b *bench) error {
+	const rate, seconds = 500, 20
+	var p50s, p99s []float64
+	for range b.runs {
+		p50, p99, err := b.latencyRun(ctx, rate, rate*seconds)
+		if err != nil {
+			return err
+		}
+		p50s, p99s = append(p50s, p50), append(p99s, p99)
+	}
+	b.report("submit to first byte, 500 jobs/s, p50", "ms", "", "", p50s...)
+	b.report("submit to first byte, 500 jobs/s, p99", "ms", "25", "10", p99s...)
+	return nil
+}
+
+func (b *bench) latencyRun(ctx context.Context, rate, n int) (p50, p99 float64, err error) {
+	target, err := b.startSink(ctx, "-measure-arrival")
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { _ = target.stop() }()
+	data, err := os.MkdirTemp(b.dir, "data-")
+	if err != nil {
+		return 0, 0, err
+	}
+	defer os.RemoveAll(data)
+	director, err := b.startServe(ctx, data)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { _ = director.stop() }()
+	c, err := client.New(client.Options{URL: director.url})
+	if err != nil {
+		return 0, 0, err
+	}
+	defer c.Close()
+	g := generator{endpoint: target.url + "/", size: 1024, queues: 100, stampedSent: true}
+	body := make([]byte, g.size)
+	failed := make(chan error, n)
+	tick := time.NewTicker(time.Second / time.Duration(rate))
+	defer tick.Stop()
+	for i := range n {
+		<-tick.C
+		go func() {
+			_, err := c.Submit(ctx, &pb.SubmitRequest{Jobs: []*pb.JobSpec{g.job(i, body)}})
+			failed <- err
+		}()
+	}
+	for range n {
+		if err := <-failed; err != nil {
+			return 0, 0, err
+		}
+	}
+	err = poll(ctx, func() (bool, error) {
+		s, err := target.stats(ctx)
+		if err != nil || s.Arrival == nil || s.Arrival.Count < int64(n) {
+			return false, err
+		}
+		p50, p99 = s.Arrival.P50.Seconds()*1e3, s.Arrival.P99.Seconds()*1e3
+		return true, nil
+	})
+	return p50, p99, err
+}
+
+// waiting measures memory while a million jobs of 5 KB await their retry, and how
+// long recovery takes when the Director was killed over them. The jobs go to
+// 100,000 destinations that all refuse once, so that no breaker keeps them from
+// having their first attempt.
+func waiting(ctx context.Context, b *bench) error {
+	target, err := b.startSink(ctx, "-forget-ids", "-route", "/=status:503")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = target.stop() }()
+	data := filepath.Join(b.dir, "waiting")
+	if err := os.Mkdir(data, 0o755); err != nil {
+		return err
+	}
+	defer os.RemoveAll(data)
+	director, err := b.startServe(ctx, data, "--max-pending", "20000000")
+	if err != nil {
+		return err
+	}
+	g := generator{
+		url: director.url, endpoint: target.url + "/", size: 5 * 1024,
+		batch: 200, parallel: 4, queues: 100_000, perQueue: true, minBackoff: 100 * time.Hour,
+	}
+	began := time.Now()
+	if err := g.submit(ctx, b.pending); err != nil {
+		return err
+	}
+	c, err := client.New(client.Options{URL: director.url})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := awaitRetrying(ctx, c, int64(b.pending)*999/1000); err != nil {
+		return err
+	}
+	fmt.Fprintf(b.log, "bench:   %d jobs await retry after %.0f s\n", b.pending, time.Since(began).Seconds())
+	resident, err := director.residentMB()
+	if err != nil {
+		return err
+	}
+	b.report(fmt.Sprintf("resident memory, %d jobs of 5 KB await retry", b.pending), "MB", "600", "350", resident)
+	if err := director.kill(); err != nil {
+		return err
+	}
+	began = time.Now()
+	again, err := b.startServe(ctx, data)
+	if err != nil {
+		return err
+	}
+	b.report(fmt.Sprintf("recovery of %d pending jobs after SIGKILL, to serving", b.pending), "s", "20", "8", time.Since(began).Seconds())
+	return again.kill()
+}
+
+func awaitRetrying(ctx context.Context, c *client.Client, n int64) error {
+	return poll(ctx, func() (bool, error) {
+		l, err := ledgerOf(ctx, c)
+		return l.GetAwaitingRetry() >= n, err
+	})
+}
