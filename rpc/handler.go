@@ -21,13 +21,13 @@ func newHandler(o *Options) (http.Handler, error) {
 	mux := http.NewServeMux()
 
 	call := func(path string, service http.Handler) {
-		service = calls.observe(gate.guard(limit(o.CallTimeout, o.WriteTimeout, service)))
+		service = calls.observe(gate.guard(limit(o, service)))
 		if o.Tracer != nil {
 			service = otelhttp.NewHandler(service, path, otelhttp.WithTracerProvider(o.Tracer))
 		}
 		mux.Handle(path, service)
 	}
-	options := connect.WithHandlerOptions(append(compressions(maxMessage),
+	options := connect.WithHandlerOptions(append(compressions(o.MaxMessageBytes),
 		connect.WithInterceptors(connect.UnaryInterceptorFunc(calls.answer)))...)
 	b := o.Backends
 	call(centrifugev1connect.NewJobServiceHandler(&jobService{b.Jobs}, options))

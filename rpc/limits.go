@@ -10,15 +10,8 @@ import (
 
 	"connectrpc.com/connect"
 
-	"centrifuge/director"
 	"centrifuge/gen/centrifuge/v1/centrifugev1connect"
 )
-
-// maxMessage is how large a request may be, before and after decompression, in
-// bytes: twice what a Submit's payloads may be, since they grow by a third in
-// JSON and names and URLs come with them. A Submit between the two is refused
-// by the Director, which can say what is too large in it.
-const maxMessage = 2 * director.MaxSubmitBytes
 
 // tooLarge is the error of a request beyond the limit. It is not Connect's
 // resource_exhausted, which tells clients to come back with the same.
@@ -56,22 +49,22 @@ func (b *body) Read(p []byte) (int, error) {
 const longCall = 15 * time.Minute
 
 // limit gives each call its deadline and bounds its body. The answer has
-// writeTimeout beyond the deadline to reach the caller.
-func limit(callTimeout, writeTimeout time.Duration, next http.Handler) http.Handler {
+// WriteTimeout beyond the deadline to reach the caller.
+func limit(o *Options, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		timeout := callTimeout
+		timeout := o.CallTimeout
 		switch r.URL.Path {
 		case centrifugev1connect.ArchiveServiceReplayProcedure, centrifugev1connect.LedgerServiceGetProcedure:
-			timeout = max(longCall, callTimeout)
+			timeout = max(longCall, o.CallTimeout)
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), timeout)
 		defer cancel()
-		if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout + writeTimeout)); err != nil {
+		if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout + o.WriteTimeout)); err != nil {
 			http.Error(w, "this connection cannot be given a deadline", http.StatusInternalServerError)
 			return
 		}
 		r = r.WithContext(ctx)
-		r.Body = limitBody(w, r, maxMessage)
+		r.Body = limitBody(w, r, o.MaxMessageBytes)
 		next.ServeHTTP(w, r)
 	})
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
+
+	"centrifuge/director"
 )
 
 // Options are what a server is made of. Backends, Ready and Registry are
@@ -45,6 +47,12 @@ type Options struct {
 
 	// MaxHeaderBytes bounds a request's header. Default 64 KiB.
 	MaxHeaderBytes int
+
+	// MaxMessageBytes bounds a request's body, before and after decompression.
+	// The default is twice what a Submit's payloads may be, since they grow by a
+	// third in JSON and names and URLs come with them; a Submit between the two is
+	// refused by the Director, which can say what is too large in it.
+	MaxMessageBytes int64
 
 	// HeaderTimeout and ReadTimeout are how long a request's header, and all of
 	// it, may take to arrive. Defaults 10 s and 1 min.
@@ -88,6 +96,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.Version = cmp.Or(o.Version, "unknown")
 	o.MaxConnections = cmp.Or(o.MaxConnections, 4096)
 	o.MaxHeaderBytes = cmp.Or(o.MaxHeaderBytes, 64<<10)
+	o.MaxMessageBytes = cmp.Or(o.MaxMessageBytes, 2*director.MaxSubmitBytes)
 	o.HeaderTimeout = cmp.Or(o.HeaderTimeout, 10*time.Second)
 	o.ReadTimeout = cmp.Or(o.ReadTimeout, time.Minute)
 	o.WriteTimeout = cmp.Or(o.WriteTimeout, time.Minute)
