@@ -219,8 +219,8 @@ func TestWriteRefuses(t *testing.T) {
 			t.Errorf("%s: accepted", what)
 		}
 	}
-	for name := range b.List(t.Context(), "", "") {
-		t.Errorf("a refused write left %s", name)
+	for name, err := range b.List(t.Context(), "", "") {
+		t.Errorf("a refused write left %s, %v", name, err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -172,7 +173,7 @@ func TestMillis(t *testing.T) {
 // What can be parsed can be written, and is the same when parsed again.
 func FuzzRecord(f *testing.F) {
 	f.Add([]byte(`{"v":1,"id":"2xuhYqTmg6F5c1Ju3GNzmnEXgTS","source":"a","payload":"AAEC","headers":[{"name":"A","value":"b"}],` +
-		`"settings":{"timeout_ms":1.5,"encoding":"gzip"},"created_at":"2026-11-22T12:00:00.001+01:00","attempts":1,"reason":"EXPIRED",` +
+		`"settings":{"timeout_ms":1.5,"encoding":"gzip"},"created_at":"2026-11-22T12:00:00.0019+01:00","attempts":1,"reason":"EXPIRED",` +
 		`"transitions":[{"seq":1,"state":"executing","attempt":1,"duration_ms":12.345678,"time":"2026-11-22T12:00:00Z"}]}`))
 	f.Add([]byte(`{"v":2,"id":"2xuhYqTmg6F5c1Ju3GNzmnEXgTS"}`))
 	f.Add([]byte(`{"v":1,"id":"2xuhYqTmg6F5c1Ju3GNzmnEXgTS","payload":null,"replay_of":null,"archived_at":"0001-01-01T00:00:00Z"}`))
@@ -200,6 +201,46 @@ func FuzzRecord(f *testing.F) {
 			}
 			if got, err := parseEntry(again); err != nil || got.JobID != r.Job.ID || got.Endpoint != r.Job.Endpoint {
 				t.Fatalf("%+v, %v\nwant an entry of %+v", got, err, r)
+			}
+		}
+	})
+}
+
+// What a filter chooses has all the texts that it looks for before it parses.
+func FuzzNeedles(f *testing.F) {
+	f.Add("shop", "mail.example", "https://x/?a=<b>&c*", 8, 503, "ETIMEDOUT")
+	f.Add("<a>&", "b>", "https://x/?a=<b>&c", -1, 1, "<")
+	f.Add("\u2028\"\\", "\x00\x7f", "https://é/", 9, 0, "")
+	f.Add("\xff", "\xed\xa0\x80", "*", 0, -1, "EXPIRED")
+	a := New(nil)
+	f.Fuzz(func(t *testing.T, source, destination, endpoint string, cut, status int, code string) {
+		r := Record{
+			Job:        centrifuge.Job{ID: centrifuge.ID{1}, Source: source, Destination: destination, Endpoint: endpoint},
+			StatusCode: status, Reason: centrifuge.ErrorCode(code),
+		}
+		for line, err := range a.lines(compress(t, newIndexLine(&r))) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, err := parseEntry(line)
+			if err != nil {
+				t.Fatal(err)
+			}
+			filter := Filter{
+				JobID: e.JobID, Source: e.Source, Destination: e.Destination, Endpoint: e.Endpoint,
+				StatusCode: e.StatusCode, ErrorCode: e.Reason,
+			}
+			if cut >= 0 && cut <= len(e.Endpoint) {
+				filter.Endpoint = e.Endpoint[:cut] + "*"
+			}
+			if filter.match(&e) && !containsAll(line, filter.needles()) {
+				t.Fatalf("%s\nis chosen by %+v, but lacks one of %q", line, filter, filter.needles())
+			}
+			// And they are worth looking for.
+			filter.Source += "x"
+			if utf8.ValidString(source) && !strings.ContainsRune(source, utf8.RuneError) &&
+				!strings.Contains(string(line), quote(filter.Source)) && containsAll(line, filter.needles()) {
+				t.Fatalf("%s has all of %q", line, filter.needles())
 			}
 		}
 	})
@@ -237,11 +278,11 @@ func FuzzSplitName(f *testing.F) {
 	f.Add("2026/11/22/20/20261122T201500.123Z-d1-2xuhYqTmg6F5c1Ju3GNzmnEXgTS.ndjson.zst")
 	f.Add("2026/11/22/20/20261122T201500.123Z--2xuhYqTmg6F5c1Ju3GNzmnEXgTS")
 	f.Fuzz(func(t *testing.T, stored string) {
-		object, ext, ok := splitName(stored)
+		object, at, ext, ok := splitName(stored)
 		if !ok {
 			return
 		}
-		if object+ext != stored || CheckName(object) != nil || ext[0] != '.' {
+		if object+ext != stored || CheckName(object) != nil || ext[0] != '.' || object[:len(timePrefix(at))] != timePrefix(at) {
 			t.Errorf("%q was split in %q and %q", stored, object, ext)
 		}
 	})

@@ -1,8 +1,12 @@
 package archive
 
 import (
+	"bytes"
+	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"centrifuge"
 )
@@ -47,4 +51,51 @@ func (f *Filter) matchEndpoint(endpoint string) bool {
 		return strings.HasPrefix(endpoint, prefix)
 	}
 	return f.Endpoint == endpoint
+}
+
+// needles are texts that the index line of every job which the filter chooses
+// contains: equal values are equal in JSON, as one encoder writes all of it. A
+// line without one of them need not be parsed, which costs many times more than
+// looking for them.
+func (f *Filter) needles() [][]byte {
+	var needles [][]byte
+	add := func(field, value, end string) {
+		// What is not UTF-8 is replaced in a line, in one of two spellings.
+		if value != "" && !strings.ContainsRune(value, utf8.RuneError) {
+			needles = append(needles, []byte(field+strings.TrimSuffix(quote(value), `"`)+end))
+		}
+	}
+	if !f.JobID.IsZero() {
+		add(`"id":`, f.JobID.String(), `"`)
+	}
+	add(`"source":`, f.Source, `"`)
+	add(`"destination":`, f.Destination, `"`)
+	if prefix, ok := strings.CutSuffix(f.Endpoint, "*"); ok {
+		add(`"endpoint":`, prefix, "")
+	} else {
+		add(`"endpoint":`, f.Endpoint, `"`)
+	}
+	if f.StatusCode != 0 {
+		needles = append(needles, []byte(`"status_code":`+strconv.Itoa(f.StatusCode)))
+	}
+	add("", string(f.ErrorCode), `"`)
+	return needles
+}
+
+// quote writes a string as lineWriter does.
+func quote(s string) string {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(s) // neither a string nor a strings.Builder can fail
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+func containsAll(line []byte, needles [][]byte) bool {
+	for _, n := range needles {
+		if !bytes.Contains(line, n) {
+			return false
+		}
+	}
+	return true
 }

@@ -1,7 +1,6 @@
 package archive
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"centrifuge"
 )
 
 // Page is a part of a listing.
@@ -89,7 +86,7 @@ func (a *Archive) listObject(ctx context.Context, page *Page, obj object, filter
 			a.addMarks(ctx, page, page.Entries[first:], obj)
 		}
 	}()
-	for e, err := range a.entries(ctx, obj, filter.JobID) {
+	for e, err := range a.entries(ctx, obj, filter.needles()) {
 		if err != nil {
 			page.Problems = append(page.Problems, err)
 			continue
@@ -113,16 +110,16 @@ type indexed struct {
 }
 
 // entries yields what is in an object, by its index or, if that is missing or
-// damaged, by its records. It may leave out jobs other than only, unless that is
-// zero. An error may be followed by entries all the same.
-func (a *Archive) entries(ctx context.Context, obj object, only centrifuge.ID) iter.Seq2[indexed, error] {
+// damaged, by its records. It may leave out jobs whose index line lacks a needle.
+// An error may be followed by entries all the same.
+func (a *Archive) entries(ctx context.Context, obj object, needles [][]byte) iter.Seq2[indexed, error] {
 	return func(yield func(indexed, error) bool) {
 		if obj.index && !obj.data {
 			yield(indexed{}, damaged(obj.name+dataExt, errors.New("it is missing, though its index is there")))
 			return
 		}
 		if obj.index {
-			entries, err := a.readIndex(ctx, obj.name, only)
+			entries, err := a.readIndex(ctx, obj.name, needles)
 			for _, e := range entries {
 				if !yield(e, nil) {
 					return
@@ -152,20 +149,19 @@ func (a *Archive) entries(ctx context.Context, obj object, only centrifuge.ID) i
 
 // readIndex returns the entries of an index, all or none: that an index is
 // damaged may show at its end only.
-func (a *Archive) readIndex(ctx context.Context, object string, only centrifuge.ID) ([]indexed, error) {
+func (a *Archive) readIndex(ctx context.Context, object string, needles [][]byte) ([]indexed, error) {
 	stored := object + indexExt
 	data, err := a.bucket.Get(ctx, stored)
 	if err != nil {
 		return nil, fmt.Errorf("get archive object %s: %w", stored, err)
 	}
 	var entries []indexed
-	id := []byte(only.String())
 	n := 0
 	for line, err := range a.lines(data) {
 		if err != nil {
 			return nil, damaged(stored, err)
 		}
-		if only.IsZero() || bytes.Contains(line, id) { // parsing costs many times more than looking
+		if containsAll(line, needles) {
 			e, err := parseEntry(line)
 			if err != nil {
 				return nil, damaged(stored, err)
@@ -196,7 +192,7 @@ func (a *Archive) objects(ctx context.Context, after string) iter.Seq2[object, e
 				yield(object{}, err)
 				return
 			}
-			name, ext, ok := splitName(stored)
+			name, at, ext, ok := splitName(stored)
 			if !ok {
 				continue
 			}
@@ -204,7 +200,6 @@ func (a *Archive) objects(ctx context.Context, after string) iter.Seq2[object, e
 				if obj.name != "" && !yield(obj, nil) {
 					return
 				}
-				at, _ := checkObjectName(name) // splitName has checked it
 				obj = object{name: name, at: at}
 			}
 			switch {

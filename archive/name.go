@@ -50,37 +50,42 @@ func timePrefix(at time.Time) string {
 
 // checkObjectName returns the time in a name that ObjectName made.
 func checkObjectName(name string) (time.Time, error) {
-	const stampAt, ownerAt = len(folderForm), len(folderForm) + len(stampForm)
-	bad := fmt.Errorf("%q is not the name of an archive object", name)
-	if err := CheckName(name); err != nil || len(name) < ownerAt+len("-o-")+idLen {
-		return time.Time{}, bad
-	}
-	at, err := time.Parse(stampForm, name[stampAt:ownerAt])
-	if err != nil || timePrefix(at) != name[:ownerAt] {
-		return time.Time{}, bad
-	}
-	owner, id := name[ownerAt:len(name)-idLen], name[len(name)-idLen:]
-	if owner[0] != '-' || owner[len(owner)-1] != '-' || strings.ContainsAny(owner, "./") {
-		return time.Time{}, bad
-	}
-	if _, err := centrifuge.ParseID(id); err != nil {
-		return time.Time{}, bad
+	at, ok := parseObjectName(name)
+	if !ok {
+		return at, fmt.Errorf("%q is not the name of an archive object", name)
 	}
 	return at, nil
 }
 
-// splitName parts a name in the bucket into the archive object's name and what
-// follows. ok is false if the name is none of the archive's.
-func splitName(stored string) (object, ext string, ok bool) {
+func parseObjectName(name string) (at time.Time, ok bool) {
+	const stampAt, ownerAt = len(folderForm), len(folderForm) + len(stampForm)
+	if len(name) < ownerAt+len("-o-")+idLen || CheckName(name) != nil {
+		return time.Time{}, false
+	}
+	at, err := time.Parse(stampForm, name[stampAt:ownerAt])
+	if err != nil || timePrefix(at) != name[:ownerAt] {
+		return time.Time{}, false
+	}
+	owner, id := name[ownerAt:len(name)-idLen], name[len(name)-idLen:]
+	if owner[0] != '-' || owner[len(owner)-1] != '-' || strings.ContainsAny(owner, "./") {
+		return time.Time{}, false
+	}
+	_, err = centrifuge.ParseID(id)
+	return at, err == nil
+}
+
+// splitName parts a name in the bucket into the archive object's name, with its
+// time, and what follows. ok is false if the name is none of the archive's.
+func splitName(stored string) (object string, at time.Time, ext string, ok bool) {
 	const ownerAt = len(folderForm) + len(stampForm)
 	if len(stored) < ownerAt {
-		return "", "", false
+		return "", time.Time{}, "", false
 	}
 	dot := strings.IndexByte(stored[ownerAt:], '.')
 	if dot < 0 {
-		return "", "", false
+		return "", time.Time{}, "", false
 	}
 	object, ext = stored[:ownerAt+dot], stored[ownerAt+dot:]
-	_, err := checkObjectName(object)
-	return object, ext, err == nil
+	at, ok = parseObjectName(object)
+	return object, at, ext, ok
 }

@@ -141,7 +141,10 @@ func TestDamagedMark(t *testing.T) {
 		t.Fatal(err)
 	}
 	var mark string
-	for name := range b.List(t.Context(), objectName(rs)+".replayed-", "") {
+	for name, err := range b.List(t.Context(), objectName(rs)+".replayed-", "") {
+		if err != nil {
+			t.Fatal(err)
+		}
 		mark = name
 	}
 	if err := b.Put(t.Context(), mark, []byte("damaged")); err != nil {
