@@ -169,7 +169,4 @@ func newTransport(o Options, d *dialer) *http.Transport {
 
 // Close closes the idle connections. Attempts under way are not interrupted
 // (that is what their context is for), and none may be begun afterwards.
-func (c *Client) Close() {
-	c.transport.CloseIdleConnections()
-	_ = c.zstd.Close() // it has written nothing that could fail
-}
+func (c *Client) Close() { c.transport.CloseIdleConnections() }

@@ -41,14 +41,26 @@ func TestDefaultTimeoutInVirtualTime(t *testing.T) {
 	})
 }
 
-func TestHandshakeTimeoutInVirtualTime(t *testing.T) {
-	inBubble(t, untilClosed, func(t *testing.T, c *Client) {
+// A handshake goes on when its attempt was interrupted, but not for ever.
+func TestHandshakeEndsWithItsAttempt(t *testing.T) {
+	var closed time.Time
+	hang := func(conn net.Conn) {
+		untilClosed(conn)
+		closed = time.Now()
+	}
+	inBubble(t, hang, func(t *testing.T, c *Client) {
+		begin := time.Now()
 		job := post("https://example.com")
 		job.Settings.Timeout = 3 * time.Minute
 		r := c.Deliver(t.Context(), job, 1)
 		retry(centrifuge.ErrorTimedOut, false).check(t, r)
 		if r.Duration != 3*time.Minute {
 			t.Errorf("took %v, want exactly 3m", r.Duration)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if d := closed.Sub(begin); d != 3*time.Minute {
+			t.Errorf("the connection was closed after %v, want exactly 3m", d)
 		}
 	})
 }
@@ -75,6 +87,50 @@ func TestSlowDripInVirtualTime(t *testing.T) {
 		}
 		if r.RetryAfter != 10*time.Minute {
 			t.Errorf("RetryAfter %v, want the 10 minutes from the bubble's midnight", r.RetryAfter)
+		}
+	})
+}
+
+// Only what can be read at once is worth reading to keep a connection.
+func TestNoWaitForWorthlessBodies(t *testing.T) {
+	for name, response := range map[string]string{
+		"long body":           "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nx",
+		"switching protocols": "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer := func(conn net.Conn) {
+				if readRequest(conn) == nil {
+					_, _ = io.WriteString(conn, response)
+					untilClosed(conn)
+				}
+			}
+			inBubble(t, answer, func(t *testing.T, c *Client) {
+				r := c.Deliver(t.Context(), post("http://example.com"), 1)
+				if r.StatusCode == 0 || r.Duration != 0 {
+					t.Errorf("status %d after %v, want one at once", r.StatusCode, r.Duration)
+				}
+			})
+		})
+	}
+}
+
+func TestEndlessBodyIsNotDrained(t *testing.T) {
+	const enough = 10 << 20
+	sent := 0
+	endless := func(conn net.Conn) {
+		if readRequest(conn) != nil {
+			return
+		}
+		_, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
+		for n := 0; err == nil && sent < enough; sent += n {
+			n, err = conn.Write(make([]byte, 1000))
+		}
+	}
+	inBubble(t, endless, func(t *testing.T, c *Client) {
+		c.Deliver(t.Context(), post("http://example.com"), 1)
+		synctest.Wait()
+		if sent > 2*maxDrainedBody {
+			t.Errorf("read %d bytes of an endless body, want little more than %d", sent, maxDrainedBody)
 		}
 	})
 }
