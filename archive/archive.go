@@ -108,8 +108,7 @@ func (a *Archive) Write(ctx context.Context, name string, records []Record) erro
 			return fmt.Errorf("write archive object %s: %w", name, err)
 		}
 	}
-	// The index comes last, and only readers of the index find the object: what is
-	// listed can be read.
+	// The index comes last, so that where there is one, there is what it tells of.
 	if len(held) > before {
 		if err := a.put(ctx, name+dataExt, data); err != nil {
 			return err

@@ -27,7 +27,8 @@ type Page struct {
 // empty one is the beginning, others come from an earlier page. A page has at
 // most limit entries (at least 1), and ends earlier if problems make up the
 // number; its memory is bounded by that and one object. What is archived between
-// two pages is seen by the later one.
+// two pages is seen by the later one if its name sorts after the earlier page. A
+// batch whose Write is under way or was cut short may be listed already.
 //
 // It reads the indexes of the objects in the filter's time, and nothing else
 // unless an index is missing or unreadable.
