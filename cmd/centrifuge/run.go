@@ -57,6 +57,7 @@ environment variable: --data-dir is CENTRIFUGE_DATA_DIR.`,
 		newArchive(),
 		newLedger(),
 		newSink(),
+		newDemo(),
 		newVersion(),
 	)
 	return root

@@ -156,6 +156,9 @@ func direct(ctx context.Context, d *director.Director, server *rpc.Server, liste
 	select {
 	case err := <-directed:
 		stopServing()
+		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			err = nil // it was asked to end before it had begun to serve
+		}
 		return errors.Join(err, <-served)
 	case err := <-served:
 		stopDirecting()
