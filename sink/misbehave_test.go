@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -97,14 +98,14 @@ func TestStatusesBeyondHTTP(t *testing.T) {
 // to aborting.
 func serve(ctx context.Context, s *sink.Sink, w http.ResponseWriter, header http.Header) (answered bool) {
 	defer func() {
-		if r := recover(); r != nil && r != http.ErrAbortHandler {
-			panic(r)
+		if r := recover(); r != nil {
+			if err, ok := r.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
+				panic(r)
+			}
 		}
 	}()
 	req := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", strings.NewReader("body"))
-	for name, values := range header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, header)
 	s.ServeHTTP(w, req)
 	return true
 }
@@ -216,12 +217,12 @@ func TestRateLimitSaysWhenToComeBack(t *testing.T) {
 						accepted++
 					}
 				}
-				limited, accepted := codes()
+				_, accepted := codes()
 				if accepted != 3 {
 					t.Errorf("%d requests at once, want 3", accepted)
 				}
 				time.Sleep(500 * time.Millisecond)
-				limited, _ = codes()
+				limited, _ := codes()
 				// 3.5 s are left; both forms count whole seconds, upwards.
 				wait, err := parse(limited.Header().Get("Retry-After"))
 				if err != nil || wait < 3500*time.Millisecond || wait > 4*time.Second {

@@ -70,7 +70,7 @@ func (d decision) answer(w http.ResponseWriter, req *http.Request) {
 	case Reset:
 		conn := hijack(w)
 		if tcp, ok := conn.(*net.TCPConn); ok {
-			tcp.SetLinger(0)
+			_ = tcp.SetLinger(0) // fails only on a connection that is gone
 		}
 		conn.Close()
 	case Malformed:

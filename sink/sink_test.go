@@ -293,11 +293,7 @@ func TestServeStopsWhileItMisbehaves(t *testing.T) {
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ctx, l) }()
 
-	resp, err := http.Get("http://" + l.Addr().String() + "/drip") //nolint:noctx // ends with the sink
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
+	resp := do(t, "http://"+l.Addr().String()+"/drip", http.DefaultClient)
 	stop()
 	if err := <-served; err != nil {
 		t.Errorf("Serve = %v", err)

@@ -44,11 +44,17 @@ type config struct {
 	Conns     int    `json:"conns"`
 }
 
-// tuned has the settings that measured best for each peer, among those a
-// careful user would consider.
-var tuned = map[string]config{
-	"river": {Inserters: 4, Batch: 500, Workers: 500, Servers: 1, Conns: 64},
-	"asynq": {Inserters: 32, Batch: 1, Workers: 64, Servers: 32, Conns: 64},
+// tuned has the settings that measured best for a peer, among those a careful
+// user would consider.
+func tuned(peer string) (config, error) {
+	switch peer {
+	case "river":
+		return config{Inserters: 4, Batch: 500, Workers: 500, Servers: 1, Conns: 64}, nil
+	case "asynq":
+		return config{Inserters: 32, Batch: 1, Workers: 64, Servers: 32, Conns: 64}, nil
+	default:
+		return config{}, fmt.Errorf("--peer %q: want river or asynq", peer)
+	}
 }
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
@@ -84,10 +90,10 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 }
 
 func (c *config) complete() error {
-	best, ok := tuned[c.Peer]
+	best, err := tuned(c.Peer)
 	switch {
-	case !ok:
-		return fmt.Errorf("--peer %q: want river or asynq", c.Peer)
+	case err != nil:
+		return err
 	case c.Sink == "":
 		return fmt.Errorf("--sink: is required")
 	case c.Jobs < 1 || c.Size < 0:

@@ -34,8 +34,7 @@ func startRedis(ctx context.Context, parent string) (s *server, addr string, err
 	addr = "127.0.0.1:" + strconv.Itoa(port)
 	ready := func(ctx context.Context) error {
 		client := redis.NewClient(&redis.Options{Addr: addr})
-		defer client.Close()
-		return client.Ping(ctx).Err()
+		return errors.Join(client.Ping(ctx).Err(), client.Close())
 	}
 	err = s.start(ctx, attr, ready, path,
 		"--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--dir", s.dir,

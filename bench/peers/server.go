@@ -72,7 +72,7 @@ func credential(account string) (*syscall.Credential, error) {
 
 // start runs the command and returns once ready answers without an error.
 func (s *server) start(ctx context.Context, attr *syscall.SysProcAttr, ready func(context.Context) error, name string, args ...string) error {
-	s.cmd = exec.Command(name, args...) // outlives ctx: stop ends it
+	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), name, args...) // stop ends it
 	s.cmd.Dir = s.dir
 	s.cmd.SysProcAttr = attr
 	s.cmd.Stdout, s.cmd.Stderr = &s.output, &s.output

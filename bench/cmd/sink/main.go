@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -49,6 +50,8 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("sink: %w", err)
 	}
-	fmt.Fprintf(stdout, "http://%s\n", l.Addr())
+	if _, err := fmt.Fprintf(stdout, "http://%s\n", l.Addr()); err != nil {
+		return errors.Join(fmt.Errorf("sink: print the URL: %w", err), l.Close())
+	}
 	return s.Serve(ctx, l)
 }
