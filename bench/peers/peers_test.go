@@ -160,13 +160,14 @@ func TestWorkersAreSharedOut(t *testing.T) {
 }
 
 func TestRunNamesTheFlagAtFault(t *testing.T) {
-	for args, want := range map[string]string{
-		"--peer river":                             "--sink",
-		"--peer kafka":                             "--peer",
-		"--sink http://x --jobs 0":                 "--jobs",
-		"--peer asynq --sink http://x --workers 3": "--servers",
-		"--sink http://127.0.0.1:1/x --jobs 1":     "sink:",
+	for _, tt := range []struct{ args, want string }{
+		{"--peer river", "--sink"},
+		{"--peer kafka", "--peer"},
+		{"--sink http://x --jobs 0", "--jobs"},
+		{"--peer asynq --sink http://x --workers 3", "--servers"},
+		{"--sink http://127.0.0.1:1/x --jobs 1", "sink:"},
 	} {
+		args, want := tt.args, tt.want
 		if err := run(t.Context(), strings.Fields(args), &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q in it", args, err, want)
 		}
