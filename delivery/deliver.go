@@ -15,6 +15,11 @@ import (
 // is a retry with EINTERRUPTED. Once a status is known it decides the outcome,
 // whatever becomes of the body. Redirects are not followed.
 //
+// Within an attempt net/http may send the request again: on a new connection if
+// the endpoint had closed the one that was kept alive, and, with HTTP/2, if the
+// endpoint says that it did not process the stream. All copies have the same
+// Idempotency-Key and Centrifuge-Attempt.
+//
 // The job must not be changed, not even after Deliver has returned: an endpoint
 // that answers early is still being sent the payload.
 func (c *Client) Deliver(ctx context.Context, job *centrifuge.Job, number uint32) (result Result) {

@@ -3,15 +3,12 @@ package delivery
 import (
 	"context"
 	"io"
-	"log"
 	"net"
 	"net/netip"
 	"testing"
 
 	"centrifuge"
 )
-
-func silent() *log.Logger { return log.New(io.Discard, "", 0) }
 
 func mustGuard(t *testing.T, allow ...string) *guard {
 	t.Helper()

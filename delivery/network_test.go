@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -171,7 +172,7 @@ func TestForbiddenBesideFailing(t *testing.T) {
 func serveTLS(t *testing.T, change func(*tls.Config)) (endpoint string, roots *x509.CertPool, addr string) {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	srv.Config.ErrorLog = silent()
+	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	srv.TLS = &tls.Config{MinVersion: tls.VersionTLS10}
 	if change != nil {
 		change(srv.TLS)

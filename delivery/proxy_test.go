@@ -3,6 +3,7 @@ package delivery
 import (
 	"crypto/x509"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -47,7 +48,7 @@ func serveProxy(t *testing.T, target string) *url.URL {
 func TestProxy(t *testing.T) {
 	var arrived atomic.Int64
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { arrived.Add(1) }))
-	srv.Config.ErrorLog = silent()
+	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	roots := x509.NewCertPool()
@@ -67,6 +68,50 @@ func TestProxy(t *testing.T) {
 		"http://127.0.0.1/", "https://10.0.0.1/", "http://[::ffff:169.254.169.254]/", "http://localhost/", "http://a.LocalHost./",
 	} {
 		discard(centrifuge.ErrorForbiddenAddress, false).check(t, c.Deliver(t.Context(), post(endpoint), 1))
+	}
+}
+
+// serveSocks is a SOCKS5 proxy that connects everything to target and tells
+// which name was asked for.
+func serveSocks(t *testing.T, target string, asked chan<- string) *url.URL {
+	t.Helper()
+	endpoint := serveConn(t, func(conn net.Conn) {
+		greeting, request := make([]byte, 3), make([]byte, 5)
+		if _, err := io.ReadFull(conn, greeting); err != nil {
+			return
+		}
+		_, _ = conn.Write([]byte{5, 0})
+		if _, err := io.ReadFull(conn, request); err != nil {
+			return
+		}
+		name := make([]byte, request[4]+2) // and the port
+		if _, err := io.ReadFull(conn, name); err != nil {
+			return
+		}
+		asked <- string(name[:request[4]])
+		_, _ = conn.Write([]byte{5, 0, 0, 1, 0, 0, 0, 0, 0, 0})
+		upstream, err := net.Dial("tcp", target)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		go func() { _, _ = io.Copy(upstream, conn); _ = upstream.Close() }()
+		_, _ = io.Copy(conn, upstream)
+	})
+	u, err := url.Parse(strings.Replace(endpoint, "http:", "socks5:", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func TestSocksProxy(t *testing.T) {
+	asked := make(chan string, 1)
+	target := serve(t, func(http.ResponseWriter, *http.Request) {})
+	c := newClient(t, Options{Proxy: serveSocks(t, strings.TrimPrefix(target, "http://"), asked)})
+	status(centrifuge.OutcomeSucceeded, 200).check(t, c.Deliver(t.Context(), post("http://example.com/"), 1))
+	if name := <-asked; name != "example.com" {
+		t.Errorf("the proxy was asked for %q, want the name unresolved", name)
 	}
 }
 

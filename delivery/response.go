@@ -17,7 +17,7 @@ const readSize = 4 << 10
 // judgeResponse is the result of an attempt that got a status. It reads and
 // closes the body.
 func (c *Client) judgeResponse(resp *http.Response, t *target) Result {
-	defer resp.Body.Close() //nolint:errcheck // nothing depends on it any more
+	defer resp.Body.Close()
 	code := resp.StatusCode
 	result := Result{Outcome: centrifuge.ClassifyStatus(code), StatusCode: code, Sent: true}
 	switch {
