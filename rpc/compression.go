@@ -14,8 +14,8 @@ const minCompressed = 1024
 
 // compressions are the encodings of requests and answers, gzip and zstd. What a
 // request decompresses to is limited to maxBytes.
-func compressions(maxBytes int64) []connect.HandlerOption {
-	return []connect.HandlerOption{
+func compressions(maxBytes int64) connect.HandlerOption {
+	return connect.WithHandlerOptions(
 		connect.WithCompressMinBytes(minCompressed),
 		connect.WithCompression("zstd",
 			func() connect.Decompressor { return &limited{source: new(zstdReader), max: maxBytes} },
@@ -27,7 +27,7 @@ func compressions(maxBytes int64) []connect.HandlerOption {
 			func() connect.Decompressor { return &limited{source: new(gzip.Reader), max: maxBytes} },
 			func() connect.Compressor { return gzip.NewWriter(io.Discard) },
 		),
-	}
+	)
 }
 
 // limited ends a decompression that yields too much at once, where Connect's

@@ -31,20 +31,26 @@ func answerTo(err error) (answer *connect.Error, known bool) {
 	case errors.As(err, &invalid):
 		return invalidArgument(invalid), true
 	case errors.As(err, &exists):
-		return connect.NewError(connect.CodeAlreadyExists, exists), true
+		return newAnswer(connect.CodeAlreadyExists, exists), true
 	case errors.As(err, &exhausted):
 		return resourceExhausted(exhausted), true
 	case errors.Is(err, director.ErrNotFound):
-		return connect.NewError(connect.CodeNotFound, director.ErrNotFound), true
+		return newAnswer(connect.CodeNotFound, director.ErrNotFound), true
 	case errors.Is(err, director.ErrUnavailable):
-		return connect.NewError(connect.CodeUnavailable, err), true
+		return newAnswer(connect.CodeUnavailable, err), true
 	case errors.Is(err, context.Canceled):
-		return connect.NewError(connect.CodeCanceled, context.Canceled), true
+		return newAnswer(connect.CodeCanceled, context.Canceled), true
 	case errors.Is(err, context.DeadlineExceeded):
-		return connect.NewError(connect.CodeDeadlineExceeded, context.DeadlineExceeded), true
+		return newAnswer(connect.CodeDeadlineExceeded, context.DeadlineExceeded), true
 	default:
-		return connect.NewError(connect.CodeInternal, errors.New("internal error; the server's log says more")), false
+		return newAnswer(connect.CodeInternal, errors.New("internal error; the server's log says more")), false
 	}
+}
+
+// newAnswer is an answer with the error's text, as the wire can carry it: gRPC
+// clients cannot read an error at all whose text is not UTF-8.
+func newAnswer(code connect.Code, err error) *connect.Error {
+	return connect.NewError(code, errors.New(text(err.Error())))
 }
 
 // invalidArgument names the field in its message and, for programs, in a
@@ -54,7 +60,7 @@ func invalidArgument(e *director.InvalidError) *connect.Error {
 	if e.Index >= 0 {
 		field = fmt.Sprintf("jobs[%d].%s", e.Index, e.Field)
 	}
-	answer := connect.NewError(connect.CodeInvalidArgument, e)
+	answer := newAnswer(connect.CodeInvalidArgument, e)
 	addDetail(answer, &errdetails.BadRequest{
 		FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: field, Description: text(e.Reason)}},
 	})
@@ -64,7 +70,7 @@ func invalidArgument(e *director.InvalidError) *connect.Error {
 // resourceExhausted says when to come back: in a header in whole seconds, and
 // exactly in a google.rpc.RetryInfo.
 func resourceExhausted(e *director.ExhaustedError) *connect.Error {
-	answer := connect.NewError(connect.CodeResourceExhausted, e)
+	answer := newAnswer(connect.CodeResourceExhausted, e)
 	wait := max(e.RetryAfter, time.Second)
 	answer.Meta().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	addDetail(answer, &errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})

@@ -27,8 +27,11 @@ func newHandler(o *Options) (http.Handler, error) {
 		}
 		mux.Handle(path, service)
 	}
-	options := connect.WithHandlerOptions(append(compressions(o.MaxMessageBytes),
-		connect.WithInterceptors(connect.UnaryInterceptorFunc(calls.answer)))...)
+	options := connect.WithHandlerOptions(
+		jsonCodecs(),
+		compressions(o.MaxMessageBytes),
+		connect.WithInterceptors(connect.UnaryInterceptorFunc(calls.answer)),
+	)
 	b := o.Backends
 	call(centrifugev1connect.NewJobServiceHandler(&jobService{b.Jobs}, options))
 	call(centrifugev1connect.NewQueueServiceHandler(&queueService{b.Queues}, options))
