@@ -91,10 +91,7 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 func checkURL(s string) error {
 	u, err := url.Parse(s)
-	if err != nil {
-		return fmt.Errorf("the Director's URL: %w", err)
-	}
-	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return fmt.Errorf("the Director's URL %q: want http://HOST:PORT or https://HOST:PORT", s)
 	}
 	return nil

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"centrifuge/cmd/centrifuge/config"
+)
+
+// One value for each flag of serve, so that a flag whose type cannot be read from
+// the environment or from YAML is found.
+func TestEveryServeFlagIsConfigurable(t *testing.T) {
+	values := map[string]string{
+		"listen": "127.0.0.1:1", "data-dir": "/x", "token-file": "/t", "tls-cert": "/c", "tls-key": "/k",
+		"open-metrics": "true", "pprof": "true", "max-connections": "11", "allow-network": "10.0.0.0/8,fd00::/8",
+		"ca-file": "/a", "proxy": "http://p:1", "max-in-flight": "12", "max-per-destination": "13",
+		"max-per-queue": "14", "max-pending": "15", "commit-interval": "16ms", "cache-size": "17MiB",
+		"min-free-disk": "18MiB", "memory-limit": "19MiB", "shutdown-grace": "20s", "log-level": "DEBUG",
+		"log-format": "json", "otlp-endpoint": "http://o:1",
+	}
+	check := func(t *testing.T, o *serveOptions) {
+		t.Helper()
+		if len(o.allowNetworks) != 2 || o.cacheSize != 17<<20 || o.commitInterval != 16*time.Millisecond ||
+			o.maxInFlight != 12 || !o.pprof || o.logLevel.String() != "DEBUG" || o.otlpEndpoint != "http://o:1" {
+			t.Errorf("got %+v", o)
+		}
+	}
+	newFlags := func(o *serveOptions) *pflag.FlagSet {
+		fs := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+		o.addTo(fs)
+		return fs
+	}
+
+	var fromEnv serveOptions
+	fs := newFlags(&fromEnv)
+	fs.VisitAll(func(f *pflag.Flag) {
+		if values[f.Name] == "" && f.Name != config.FileFlag {
+			t.Errorf("no value for --%s here: add one", f.Name)
+		}
+		t.Setenv(config.Env(f.Name), values[f.Name])
+	})
+	if err := config.Fill(fs, os.LookupEnv); err != nil {
+		t.Fatal(err)
+	}
+	check(t, &fromEnv)
+
+	var yaml strings.Builder
+	for name, value := range values {
+		t.Setenv(config.Env(name), "")
+		if strings.Contains(value, ",") {
+			value = "[" + strings.ReplaceAll(value, "fd00::/8", `"fd00::/8"`) + "]"
+		}
+		yaml.WriteString(name + ": " + value + "\n")
+	}
+	file := filepath.Join(t.TempDir(), "c.yaml")
+	if err := os.WriteFile(file, []byte(yaml.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var fromFile serveOptions
+	fs = newFlags(&fromFile)
+	if err := fs.Parse([]string{"--config", file}); err != nil {
+		t.Fatal(err)
+	}
+	if err := config.Fill(fs, os.LookupEnv); err != nil {
+		t.Fatal(err)
+	}
+	check(t, &fromFile)
+}
+
+func TestConfigMistakesAreUsageErrors(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "c.yaml")
+	if err := os.WriteFile(file, []byte("pprof: true\ndata-dri: x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := call(t, "", "serve", "--config", file)
+	if r.code() != exitUsage || !strings.Contains(r.err.Error(), file+`:2: unknown key "data-dri"; did you mean "data-dir"?`) {
+		t.Errorf("exit code %d, error %v", r.code(), r.err)
+	}
+	t.Setenv("CENTRIFUGE_TIMEOUT", "soon")
+	r = call(t, "", "ledger")
+	if r.code() != exitUsage || !strings.Contains(r.err.Error(), "CENTRIFUGE_TIMEOUT") {
+		t.Errorf("exit code %d, error %v", r.code(), r.err)
+	}
+}
+
+func FuzzFlagValues(f *testing.F) {
+	for _, seed := range []string{"10.0.0.0/8", "::/0,1.2.3.4/32", "64MiB", "1e3", "K: V", ":", "2h", "http://u:p@h", "status"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var n networks
+		if n.Set(text) == nil {
+			var again networks
+			if err := again.Replace(n.GetSlice()); err != nil || len(again) != len(n) {
+				t.Errorf("networks %q became %v: %v", text, again, err)
+			}
+		}
+		var b byteSize
+		if b.Set(text) == nil && b < 0 {
+			t.Errorf("size %q became %d", text, b)
+		}
+		if h, err := parseHeader(text); err == nil && (h.GetName() == "" || strings.ContainsAny(h.GetName(), ":")) {
+			t.Errorf("header %q became %v", text, h)
+		}
+		if u, err := parseProxy(text); err == nil && text != "" && u.Host == "" {
+			t.Errorf("proxy %q became %v", text, u)
+		}
+		cmd := newArchiveList(new(remote))
+		var flags filterFlags
+		for i := range filterTerms {
+			if err := cmd.Flags().Set(filterTerms[i].key, text); err != nil {
+				t.Fatal(err)
+			}
+			flags.values[i] = text
+		}
+		now := time.Unix(1_800_000_000, 0)
+		if filter, err := flags.filter(cmd, now); err == nil && filter.GetSource() != text {
+			t.Errorf("filter %q became %v", text, filter)
+		}
+	})
+}
