@@ -29,6 +29,10 @@ func (g *gate) guard(next http.Handler) http.Handler {
 			if err.Code() == connect.CodeUnauthenticated {
 				w.Header().Set("WWW-Authenticate", `Bearer realm="centrifuge"`)
 			}
+			if r.ProtoMajor == 1 {
+				// Otherwise net/http reads on, in the hope of a next request.
+				w.Header().Set("Connection", "close")
+			}
 			_ = g.answers.Write(w, r, err) // the caller is gone: nobody is left to tell
 			return
 		}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -87,7 +88,7 @@ func TestTokensInEveryProtocol(t *testing.T) {
 
 // A body that nobody may send is not waited for.
 func TestStrangersAreAnsweredBeforeTheirBodies(t *testing.T) {
-	address := serve(t, Options{Tokens: openTokens(t, tokenA)})
+	address := serve(t, Options{Tokens: openTokens(t, tokenA), ReadTimeout: time.Hour})
 	never, stop := io.Pipe()
 	defer stop.Close()
 	resp, err := client(t).Do(newRequest(t, "POST", "http://"+address+submitPath, never, "Content-Type", "application/json"))
