@@ -235,8 +235,18 @@ func (t *tenure) hold(held bool) {
 }
 
 // mindClockLocked makes keepTime look again if something is due before it would.
+// What is due and could not be taken is looked at no sooner than after a step, or
+// keepTime and a worker would keep each other busy for as long as the JobDB or the
+// archive refuses.
 func (t *tenure) mindClockLocked(now time.Time) {
-	if next, ok := t.mu.sched.Next(now); ok && next.Before(t.mu.wakeAt) {
+	next, ok := t.mu.sched.Next(now)
+	if !ok {
+		return
+	}
+	if !next.After(now) {
+		next = now.Add(clockStep)
+	}
+	if next.Before(t.mu.wakeAt) {
 		t.mu.wakeAt = next
 		poke(t.clock)
 	}
