@@ -6,7 +6,9 @@ import "centrifuge"
 //
 // That a job was accepted is told by its row alone: every reader of a JobDB puts
 // the transition to awaiting_scheduling, with sequence number 0 and the time of
-// the job's making, before those that were appended.
+// the job's making, before those that were appended. A job that was moved in from
+// another JobDB has that transition appended, with its attempts, and it is not
+// put there twice.
 type Batch struct {
 	Transactions []Transaction
 	Jobs         []*centrifuge.Job

@@ -51,7 +51,7 @@ func prepareReads(ctx context.Context, db *sql.DB, dialect Dialect) (*reads, err
 		{&r.scanJobs, `SELECT id, source, destination, created_at, expire_at FROM jobs WHERE id > ? ORDER BY id LIMIT ?`},
 		{&r.scanLastTransitions, dialect.LastTransitions},
 	} {
-		stmt, err := db.PrepareContext(ctx, s.sql)
+		stmt, err := db.PrepareContext(ctx, s.sql) //nolint:sqlclosecheck // by close
 		if err != nil {
 			return nil, errors.Join(err, r.close())
 		}
@@ -111,7 +111,7 @@ func prepareLookup(ctx context.Context, db *sql.DB, query string) (*lookup, erro
 	list := "(?" + strings.Repeat(", ?", lookupSize-1) + ")"
 	many, err := db.PrepareContext(ctx, strings.Replace(query, "(?)", list, 1))
 	if err != nil {
-		return nil, errors.Join(err, one.Close())
+		return nil, errors.Join(err, one.Close()) //nolint:sqlclosecheck // kept if all is well
 	}
 	return &lookup{one: one, many: many}, nil
 }
@@ -145,7 +145,7 @@ func eachRow(ctx context.Context, stmt *sql.Stmt, row func(*sql.Rows) error, arg
 	if err != nil {
 		return err
 	}
-	defer rows.Close() //nolint:errcheck // Err tells what went wrong
+	defer rows.Close()
 	for rows.Next() {
 		if err := row(rows); err != nil {
 			return err

@@ -14,33 +14,37 @@ import (
 const scanPage = 1024
 
 // Scan implements [jobdb.DB]. It sees the JobDB as it was when it began, and what
-// is committed meanwhile stays in the database's log until it ends.
+// is committed meanwhile stays in the database's log until it ends. A page is
+// read while the caller is busy with the one before.
 func (b *Body) Scan(ctx context.Context) iter.Seq2[*jobdb.Row, error] {
 	return func(yield func(*jobdb.Row, error) bool) {
-		stopped := false
-		err := b.snapshot(ctx, func(tx *sql.Tx) error {
-			s := scan{
-				jobs:        tx.StmtContext(ctx, b.reads.scanJobs),
-				transitions: tx.StmtContext(ctx, b.reads.scanLastTransitions),
-				names:       make(map[string]string),
+		ctx, cancel := context.WithCancel(ctx)
+		pages := make(chan []jobdb.Row)
+		var err error // the reader's, until pages is closed
+		go func() {
+			defer close(pages)
+			err = b.snapshot(ctx, func(tx *sql.Tx) error {
+				s := scan{
+					jobs:        tx.StmtContext(ctx, b.reads.scanJobs),
+					transitions: tx.StmtContext(ctx, b.reads.scanLastTransitions),
+					names:       make(map[string]string),
+				}
+				return s.run(ctx, pages)
+			})
+		}()
+		defer func() {
+			cancel()
+			for range pages { //nolint:revive // until the reader has ended
 			}
-			for {
-				more, err := s.next(ctx)
-				if err != nil {
-					return err
-				}
-				for i := range s.page {
-					if !yield(&s.page[i], nil) {
-						stopped = true
-						return nil
-					}
-				}
-				if !more {
-					return nil
+		}()
+		for page := range pages {
+			for i := range page {
+				if !yield(&page[i], nil) {
+					return
 				}
 			}
-		})
-		if err != nil && !stopped {
+		}
+		if err != nil {
 			yield(nil, fmt.Errorf("scan jobs: %w", err))
 		}
 	}
@@ -56,20 +60,36 @@ type scan struct {
 	names map[string]string // sources and destinations, each kept once
 }
 
-// next reads the next page and reports whether there may be another.
-func (s *scan) next(ctx context.Context) (bool, error) {
+// run sends page after page. It fills one while the receiver has the other.
+func (s *scan) run(ctx context.Context, pages chan<- []jobdb.Row) error {
+	var other []jobdb.Row
+	for {
+		if err := s.next(ctx); err != nil {
+			return err
+		}
+		if len(s.page) == 0 {
+			return nil
+		}
+		select {
+		case pages <- s.page:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		s.page, other = other, s.page
+	}
+}
+
+// next reads the next page, which is empty after the last one.
+func (s *scan) next(ctx context.Context) error {
 	after := s.after
 	s.page = s.page[:0]
-	if err := eachRow(ctx, s.jobs, s.addJob, after[:], scanPage); err != nil {
-		return false, err
-	}
-	if len(s.page) == 0 {
-		return false, nil
+	if err := eachRow(ctx, s.jobs, s.addJob, after[:], scanPage); err != nil || len(s.page) == 0 {
+		return err
 	}
 	s.after = s.page[len(s.page)-1].ID
 	i := 0
 	var t centrifuge.Transition
-	err := eachRow(ctx, s.transitions, func(rows *sql.Rows) error {
+	return eachRow(ctx, s.transitions, func(rows *sql.Rows) error {
 		if err := scanTransition(rows, &t); err != nil {
 			return err
 		}
@@ -82,7 +102,6 @@ func (s *scan) next(ctx context.Context) (bool, error) {
 		s.page[i].Last = t
 		return nil
 	}, after[:], s.after[:])
-	return len(s.page) == scanPage, err
 }
 
 func (s *scan) addJob(rows *sql.Rows) error {

@@ -77,7 +77,7 @@ func (b *Body) Transaction(ctx context.Context, id string) (jobdb.Transaction, e
 	err := b.snapshot(ctx, func(tx *sql.Tx) error {
 		var created int64
 		var ids []byte
-		err := tx.StmtContext(ctx, b.reads.transaction).QueryRowContext(ctx, id).Scan(&created, &ids)
+		err := tx.StmtContext(ctx, b.reads.transaction).QueryRowContext(ctx, id).Scan(&created, &ids) //nolint:sqlclosecheck // with tx
 		if errors.Is(err, sql.ErrNoRows) {
 			return jobdb.ErrNotFound
 		}

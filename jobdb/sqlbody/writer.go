@@ -9,9 +9,6 @@ import (
 	"strings"
 )
 
-// maxRows is how many rows one statement inserts at most.
-const maxRows = 32
-
 // writer is the connection that writes, with its prepared statements.
 type writer struct {
 	dialect Dialect
@@ -44,7 +41,7 @@ func newWriter(ctx context.Context, db *sql.DB, dialect Dialect) (*writer, error
 		to  **sql.Stmt
 		sql string
 	}{{&w.begin, dialect.Begin}, {&w.end, `COMMIT`}, {&w.undo, `ROLLBACK`}, {&w.epoch, dialect.MaxEpoch}} {
-		if *s.to, err = conn.PrepareContext(ctx, s.sql); err != nil {
+		if *s.to, err = conn.PrepareContext(ctx, s.sql); err != nil { //nolint:sqlclosecheck // by closeStatements
 			w.discard()
 			return nil, err
 		}
@@ -107,19 +104,19 @@ func (w *writer) closeStatements() error {
 	return err
 }
 
-// inserter holds the statements that insert 1, 2, 4, … maxRows rows into a
-// table, each prepared when it is first needed.
+// inserter holds the statements that insert 1, 2, 4, … 32 rows into a table, each
+// prepared when it is first needed. Longer ones gain nothing.
 type inserter struct {
 	into    string // the table with its columns in brackets
 	columns int
-	bySize  [6]*sql.Stmt // 1<<5 == maxRows
+	bySize  [6]*sql.Stmt // by the binary logarithm of the number of rows
 }
 
 // insert inserts the rows whose values lie in args one after the other.
 func (in *inserter) insert(ctx context.Context, conn *sql.Conn, args []any) error {
 	for len(args) > 0 {
 		size := min(bits.Len(uint(len(args)/in.columns))-1, len(in.bySize)-1)
-		stmt, err := in.prepared(ctx, conn, size)
+		stmt, err := in.prepared(ctx, conn, size) //nolint:sqlclosecheck // by close
 		if err != nil {
 			return err
 		}
@@ -135,7 +132,7 @@ func (in *inserter) insert(ctx context.Context, conn *sql.Conn, args []any) erro
 func (in *inserter) prepared(ctx context.Context, conn *sql.Conn, size int) (*sql.Stmt, error) {
 	if in.bySize[size] == nil {
 		row := ", (?" + strings.Repeat(", ?", in.columns-1) + ")"
-		stmt, err := conn.PrepareContext(ctx, `INSERT INTO `+in.into+` VALUES `+strings.Repeat(row, 1<<size)[2:])
+		stmt, err := conn.PrepareContext(ctx, `INSERT INTO `+in.into+` VALUES `+strings.Repeat(row, 1<<size)[2:]) //nolint:sqlclosecheck // by close
 		if err != nil {
 			return nil, err
 		}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	mathrand "math/rand/v2"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -95,43 +97,192 @@ func cpu(tb testing.TB) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-func benchmarkCommit(b *testing.B, tune tuning, payload, batch int, transitions bool) {
-	db, err := open(b.Context(), Options{Path: filepath.Join(b.TempDir(), "jobs.db"), Epoch: 1}, tune)
-	if err != nil {
-		b.Fatal(err)
+// BenchmarkCommit commits jobs, with or without the attempts of as many others.
+// The jobs attempted are those of a few batches before, as in quiet times.
+func BenchmarkCommit(b *testing.B) {
+	for _, payload := range []int{1 << 10, 5 << 10} {
+		for _, batch := range []int{10, 64, 200} {
+			for _, transitions := range []bool{false, true} {
+				b.Run(fmt.Sprintf("payload=%d/batch=%d/transitions=%v", payload, batch, transitions), func(b *testing.B) {
+					benchmarkCommit(b, defaults(), payload, batch, transitions)
+				})
+			}
+		}
 	}
+}
+
+// BenchmarkPageSize does the same with files of other page sizes.
+func BenchmarkPageSize(b *testing.B) {
+	for _, size := range []int{4 << 10, 8 << 10, 16 << 10, 32 << 10} {
+		tune := defaults()
+		tune.pageSize = size
+		for _, payload := range []int{1 << 10, 5 << 10} {
+			b.Run(fmt.Sprintf("page=%d/payload=%d", size, payload), func(b *testing.B) {
+				benchmarkCommit(b, tune, payload, 64, true)
+			})
+		}
+		b.Run(fmt.Sprintf("page=%d/scattered", size), func(b *testing.B) { benchmarkScattered(b, tune) })
+	}
+}
+
+// BenchmarkCheckpoint compares checkpoints beside the commits with SQLite's own,
+// which are made by the commit that finds the log long.
+func BenchmarkCheckpoint(b *testing.B) {
+	for _, size := range []int{4 << 20, 16 << 20, 64 << 20} {
+		beside, within := defaults(), defaults()
+		beside.checkpointSize = size
+		within.checkpointSize, within.autocheckpoint = 1<<40, size/within.pageSize
+		b.Run(fmt.Sprintf("beside/log=%d", size), func(b *testing.B) { benchmarkCommit(b, beside, 1<<10, 64, true) })
+		b.Run(fmt.Sprintf("within/log=%d", size), func(b *testing.B) { benchmarkCommit(b, within, 1<<10, 64, true) })
+	}
+}
+
+func benchmarkCommit(b *testing.B, tune tuning, payload, batch int, transitions bool) {
+	m := newMeter(b, tune)
 	l := newLoad(make([]byte, payload))
 	_, _ = rand.Read(l.payload)
 	var jb jobdb.Batch
 	jobs := 0
-	var used time.Duration
-	b.ResetTimer()
 	for jobs < b.N {
-		b.StopTimer()
 		l.fill(b, &jb, batch, transitions)
-		b.StartTimer()
-		before := cpu(b)
-		if err := db.Commit(context.Background(), &jb); err != nil {
-			b.Fatal(err)
-		}
-		used += cpu(b) - before
+		m.commit(&jb)
 		jobs += batch
 	}
-	b.StopTimer()
-	b.ReportMetric(float64(used.Microseconds())/float64(jobs), "cpu-µs/job")
-	if err := db.Close(); err != nil {
-		b.Fatal(err)
-	}
+	m.report(jobs, "job")
 }
 
-func BenchmarkCommit(b *testing.B) {
-	for _, payload := range []int{1 << 10, 5 << 10} {
-		for _, batch := range []int{10, 64, 200} {
-			for _, tr := range []bool{false, true} {
-				b.Run(fmt.Sprintf("payload=%d/batch=%d/transitions=%v", payload, batch, tr), func(b *testing.B) {
-					benchmarkCommit(b, defaults(), payload, batch, tr)
-				})
+// BenchmarkTransitions commits nothing but attempts: of jobs just accepted, and
+// of jobs anywhere in a backlog of 200,000, each of whose transitions lies in a
+// page of its own.
+func BenchmarkTransitions(b *testing.B) {
+	b.Run("edge", func(b *testing.B) {
+		m := newMeter(b, defaults())
+		l := newLoad(nil)
+		var jb jobdb.Batch
+		n := 0
+		for n < b.N {
+			jb.Reset()
+			for range 64 {
+				j, err := l.job(time.UnixMilli(1))
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := l.attempt(&jb, j.ID, time.UnixMilli(1)); err != nil {
+					b.Fatal(err)
+				}
+			}
+			m.commit(&jb)
+			n += 128
+		}
+		m.report(n, "transition")
+	})
+	b.Run("scattered", func(b *testing.B) { benchmarkScattered(b, defaults()) })
+}
+
+func benchmarkScattered(b *testing.B, tune tuning) {
+	m := newMeter(b, tune)
+	l := newLoad(nil)
+	var jb jobdb.Batch
+	var ids []centrifuge.ID
+	for range 200 {
+		l.fill(b, &jb, 1000, false)
+		for _, j := range jb.Jobs {
+			ids = append(ids, j.ID)
+			if err := l.attempt(&jb, j.ID, j.CreatedAt); err != nil {
+				b.Fatal(err)
 			}
 		}
+		if err := m.db.Commit(b.Context(), &jb); err != nil {
+			b.Fatal(err)
+		}
+	}
+	random := mathrand.New(mathrand.NewPCG(1, 1)) //nolint:gosec // a benchmark's order
+	n := 0
+	for n < b.N {
+		jb.Reset()
+		for range 64 {
+			if err := l.attempt(&jb, ids[random.IntN(len(ids))], time.UnixMilli(1)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		m.commit(&jb)
+		n += 128
+	}
+	m.report(n, "transition")
+}
+
+// meter times commits and nothing else.
+type meter struct {
+	b     *testing.B
+	db    *DB
+	cpu   time.Duration
+	waits []time.Duration
+}
+
+func newMeter(b *testing.B, tune tuning) *meter {
+	b.Helper()
+	db, err := open(b.Context(), Options{Path: filepath.Join(b.TempDir(), "jobs.db"), Epoch: 1}, tune)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return &meter{b: b, db: db}
+}
+
+func (m *meter) commit(jb *jobdb.Batch) {
+	before, start := cpu(m.b), time.Now()
+	if err := m.db.Commit(context.Background(), jb); err != nil {
+		m.b.Fatal(err)
+	}
+	m.waits = append(m.waits, time.Since(start))
+	m.cpu += cpu(m.b) - before
+}
+
+// report tells what n rows of a kind cost: processor time in all, checkpoints
+// included, and the time of a commit.
+func (m *meter) report(n int, what string) {
+	m.b.StopTimer()
+	before := cpu(m.b)
+	if err := m.db.Close(); err != nil { // the last checkpoint
+		m.b.Fatal(err)
+	}
+	m.cpu += cpu(m.b) - before
+	slices.Sort(m.waits)
+	var sum time.Duration
+	for _, w := range m.waits {
+		sum += w
+	}
+	m.b.ReportMetric(0, "ns/op")
+	m.b.ReportMetric(float64(m.cpu.Microseconds())/float64(n), "cpu-µs/"+what)
+	m.b.ReportMetric(float64(n)/sum.Seconds(), what+"s/s")
+	m.b.ReportMetric(float64(m.waits[len(m.waits)/2].Microseconds()), "p50-µs/commit")
+	m.b.ReportMetric(float64(m.waits[len(m.waits)*99/100].Microseconds()), "p99-µs/commit")
+	m.b.ReportMetric(float64(m.waits[len(m.waits)-1].Microseconds()), "max-µs/commit")
+}
+
+// fillWaiting commits n jobs that await their second attempt.
+func fillWaiting(b *testing.B, db *DB, l *load, n int) {
+	b.Helper()
+	var jb jobdb.Batch
+	for n > 0 {
+		l.fill(b, &jb, min(n, 500), false)
+		for _, j := range jb.Jobs {
+			life := centrifuge.Life{State: centrifuge.StateAwaitingScheduling}
+			for _, t := range [...]centrifuge.Transition{
+				{JobID: j.ID, Seq: 1, State: centrifuge.StateExecuting, Attempt: 1, Time: j.CreatedAt},
+				{
+					JobID: j.ID, Seq: 2, State: centrifuge.StateAwaitingRetry, Attempt: 1, Time: j.CreatedAt, RetryAt: j.ExpireAt,
+					StatusCode: 503, Error: "service unavailable", Duration: time.Millisecond,
+				},
+			} {
+				var err error
+				if life, err = jb.Append(life, t); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		if err := db.Commit(b.Context(), &jb); err != nil {
+			b.Fatal(err)
+		}
+		n -= len(jb.Jobs)
 	}
 }

@@ -36,7 +36,7 @@ func commitUntilKilled(path, epoch string) error {
 		return err
 	}
 	tune := defaults()
-	tune.checkpointSize = 512 << 10
+	tune.checkpointSize = 128 << 10
 	db, err := open(context.Background(), Options{Path: path, Epoch: n}, tune)
 	if err != nil {
 		return err
@@ -44,7 +44,7 @@ func commitUntilKilled(path, epoch string) error {
 	l := newLoad(make([]byte, 700))
 	for {
 		var b jobdb.Batch
-		if err := l.batch(&b, 1+rand.IntN(60), true); err != nil {
+		if err := l.batch(&b, 1+rand.IntN(25), true); err != nil {
 			return err
 		}
 		if err := db.Commit(context.Background(), &b); err != nil {
@@ -60,7 +60,10 @@ func commitUntilKilled(path, epoch string) error {
 				fmt.Fprintf(&line, " %s", t.JobID)
 			}
 		}
-		fmt.Println(line.String())
+		line.WriteByte('\n')
+		if _, err := os.Stdout.WriteString(line.String()); err != nil {
+			return err
+		}
 	}
 }
 
@@ -69,7 +72,7 @@ func TestKilledProcessLosesNothingAcknowledged(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))   //nolint:gosec // when to kill
 	states := map[string]centrifuge.State{} // as acknowledged, by id
 	for round := range 10 {
-		killed(t, path, 2*round+1, 1+random.IntN(120), states)
+		killed(t, path, 2*round+1, 1+random.IntN(60), states)
 
 		db, err := Open(t.Context(), Options{Path: path, Epoch: uint64(2*round + 2)})
 		if err != nil {

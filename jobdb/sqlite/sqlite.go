@@ -76,6 +76,7 @@ type tuning struct {
 	writerCache    int // bytes
 	readerCache    int // bytes a connection
 	checkpointSize int // bytes of log after which a checkpoint begins
+	autocheckpoint int // pages of log after which the commit itself checkpoints; 0: never
 	maxPages       int // of the file, 0 for no limit
 }
 
@@ -114,7 +115,7 @@ func open(ctx context.Context, o Options, tune tuning) (_ *DB, err error) {
 		}
 	}()
 	write := []string{
-		"busy_timeout(10000)", "synchronous(FULL)", "wal_autocheckpoint(0)", cacheSize(tune.writerCache),
+		"busy_timeout(10000)", "synchronous(FULL)", fmt.Sprintf("wal_autocheckpoint(%d)", tune.autocheckpoint), cacheSize(tune.writerCache),
 	}
 	if tune.maxPages > 0 {
 		write = append(write, fmt.Sprintf("max_page_count(%d)", tune.maxPages))
