@@ -245,6 +245,7 @@ func (c *committer) commit(ctx context.Context, g *group) error {
 			return fmt.Errorf("commit: %w", err)
 		}
 		c.refuse(g, err)
+		c.refuseOpen(err)
 		if try == 1 {
 			c.stall(true)
 			defer c.stall(false)
@@ -269,6 +270,14 @@ func (c *committer) write(ctx context.Context, g *group) error {
 		return nil
 	}
 	return c.db.Commit(context.WithoutCancel(ctx), &g.batch)
+}
+
+// refuseOpen refuses the Submits that joined the open group before it was known
+// that commits are refused; their callers should not wait for room.
+func (c *committer) refuseOpen(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refuse(c.mu.open, err)
 }
 
 // refuse tells the group's Submits that nothing of them was stored, and takes

@@ -71,7 +71,7 @@ func (d *Director) Run(ctx context.Context) error {
 		d.metrics.reopened.Inc()
 		select {
 		case <-ctx.Done():
-			return nil
+			return err
 		case <-time.After(wait):
 		}
 	}

@@ -19,11 +19,11 @@ import (
 
 // Limits of what is accepted.
 const (
-	MaxJobs          = 5000           // a Submit
-	MaxSubmitBytes   = 32 << 20       // payloads and headers of a Submit
-	MaxPayload       = 1 << 20        // a job
-	MaxName          = 256            // bytes of a source or destination
-	MaxTransactionID = 128            // bytes
+	MaxJobs          = 5000     // a Submit
+	MaxSubmitBytes   = 32 << 20 // payloads and headers of a Submit
+	MaxPayload       = 1 << 20  // a job
+	MaxName          = 256      // bytes of a source or destination
+	MaxTransactionID = 128      // bytes
 	MaxTTL           = 7 * 24 * time.Hour
 	MaxTimeout       = 5 * time.Minute
 )

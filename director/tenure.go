@@ -111,8 +111,12 @@ func (t *tenure) serve(ctx context.Context, recovered func()) error {
 	}
 
 	if err := t.recover(ctx); err != nil {
+		t.endWorkers(errShutdown) // what recovery committed may have woken some
 		stopHelpers()
 		stopped()
+		if ctx.Err() != nil {
+			return nil // nothing was begun that the next recovery would not find
+		}
 		return fmt.Errorf("recover: %w", err)
 	}
 

@@ -63,10 +63,15 @@ func (t *tenure) take() (attempt, bool) {
 // nextLocked finds a job that is ready to be attempted. Jobs that must be read
 // back first are handed to the loader on the way.
 func (t *tenure) nextLocked(now time.Time) (attempt, bool) {
-	if len(t.mu.loaded) > 0 {
+	for !t.mu.held && len(t.mu.loaded) > 0 {
 		a := t.mu.loaded[0]
 		t.mu.loaded[0] = attempt{}
 		t.mu.loaded = t.mu.loaded[1:]
+		if !now.Before(a.job.ExpireAt) { // while it was read back
+			t.mu.sched.Done(now, a.ticket, schedule.Feedback{Result: schedule.Neutral})
+			t.mu.sched.Ready(now, a.ticket.Queue, a.job.ID, a.job.ExpireAt)
+			continue
+		}
 		t.mu.inFlight++
 		return a, true
 	}
