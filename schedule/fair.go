@@ -19,6 +19,14 @@ type fair struct {
 	weight float64 // of the active children
 }
 
+func newFair(p *places, gate func(id uint32) *gate) fair {
+	return fair{
+		active: heap[float64]{place: p, column: columnActive},
+		aside:  heap[int32]{place: p, column: columnAside},
+		gate:   gate,
+	}
+}
+
 // admit makes the child one that may be served. It stays where it is if it is
 // one already.
 func (f *fair) admit(id uint32) {

@@ -8,6 +8,7 @@ import "cmp"
 type heap[K cmp.Ordered] struct {
 	entries []entry[K]
 	place   *places
+	column  int // of this heap in place
 }
 
 type entry[K cmp.Ordered] struct {
@@ -15,25 +16,34 @@ type entry[K cmp.Ordered] struct {
 	id  uint32
 }
 
-// places says where in its heap a number is, counted from 1; 0 is nowhere.
-// Heaps that never hold the same number share one.
-type places []uint32
+// places says where in each of up to four heaps a number is, counted from 1; 0 is
+// nowhere. Heaps that hold the same kind of number share one, and those that
+// never hold the same number share a column.
+type places [][4]uint32
+
+// The columns, for queues and for destinations.
+const (
+	columnActive = iota
+	columnAside
+	columnTimer
+	columnExpires
+)
 
 // cover makes room for the number.
 func (p *places) cover(id uint32) {
 	for uint32(len(*p)) <= id {
-		*p = append(*p, 0)
+		*p = append(*p, [4]uint32{})
 	}
 }
 
 func (h *heap[K]) len() int           { return len(h.entries) }
 func (h *heap[K]) top() entry[K]      { return h.entries[0] }
-func (h *heap[K]) has(id uint32) bool { return (*h.place)[id] != 0 }
-func (h *heap[K]) key(id uint32) K    { return h.entries[(*h.place)[id]-1].key }
+func (h *heap[K]) has(id uint32) bool { return (*h.place)[id][h.column] != 0 }
+func (h *heap[K]) key(id uint32) K    { return h.entries[(*h.place)[id][h.column]-1].key }
 
 // set puts the number in at the key, or moves it there.
 func (h *heap[K]) set(id uint32, key K) {
-	at := int((*h.place)[id]) - 1
+	at := int((*h.place)[id][h.column]) - 1
 	if at < 0 {
 		at = len(h.entries)
 		h.entries = append(h.entries, entry[K]{})
@@ -51,11 +61,11 @@ func (h *heap[K]) advance(id uint32, key K) {
 
 // remove takes the number out, if it is in.
 func (h *heap[K]) remove(id uint32) {
-	at := int((*h.place)[id]) - 1
+	at := int((*h.place)[id][h.column]) - 1
 	if at < 0 {
 		return
 	}
-	(*h.place)[id] = 0
+	(*h.place)[id][h.column] = 0
 	n := len(h.entries) - 1
 	last := h.entries[n]
 	h.entries = h.entries[:n]
@@ -103,5 +113,5 @@ func (h *heap[K]) down(at int, e entry[K]) {
 
 func (h *heap[K]) put(at int, e entry[K]) {
 	h.entries[at] = e
-	(*h.place)[e.id] = uint32(at + 1)
+	(*h.place)[e.id][h.column] = uint32(at + 1)
 }

@@ -9,7 +9,7 @@ import (
 func TestHeapAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const ids = 50
-		h := heap[int64]{place: new(places)}
+		h := heap[int64]{place: new(places), column: columnTimer}
 		h.place.cover(ids)
 		model := map[uint32]int64{}
 		draw := func(t *rapid.T) (uint32, int64) {

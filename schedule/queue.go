@@ -72,9 +72,7 @@ func (s *Scheduler) queue(key centrifuge.QueueKey) uint32 {
 	}
 	q.policy = s.merged(q.key, d)
 	id := register(&s.queues, &s.freeQueues, q)
-	for _, p := range []*places{&s.queueTurns, &s.queueAside, s.queueTimers.place, s.readyExpires.place} {
-		p.cover(id)
-	}
+	s.queuePlaces.cover(id)
 	s.byKey[q.key] = id
 	s.totals.Queues++
 	return id
@@ -86,20 +84,14 @@ func (s *Scheduler) destination(name string) uint32 {
 		return id
 	}
 	d := &destination{
-		gate: gate{health: s.outage.fresh()},
-		name: strings.Clone(name),
-		run:  1,
-		turns: fair{
-			active: heap[float64]{place: &s.queueTurns},
-			aside:  heap[int32]{place: &s.queueAside},
-			gate:   func(id uint32) *gate { return &s.queues[id].gate },
-		},
+		gate:  gate{health: s.outage.fresh()},
+		name:  strings.Clone(name),
+		run:   1,
+		turns: newFair(&s.queuePlaces, s.queueGate),
 	}
 	d.adopt(s.policies[centrifuge.QueueKey{Destination: name}])
 	id := register(&s.dests, &s.freeDests, d)
-	for _, p := range []*places{s.root.active.place, s.root.aside.place, s.destTimers.place} {
-		p.cover(id)
-	}
+	s.destPlaces.cover(id)
 	s.byName[d.name] = id
 	s.totals.Destinations++
 	return id

@@ -65,14 +65,16 @@ type Scheduler struct {
 	byName     map[string]uint32
 	freeDests  []uint32
 
-	root         fair         // destinations take turns in it
-	queueTurns   places       // of queues in their destination's fair.active
-	queueAside   places       // of queues in their destination's fair.aside
+	root         fair // destinations take turns in it
+	queueGate    func(id uint32) *gate
 	queueTimers  heap[int64]  // when to look at a queue again, on the running clock
 	destTimers   heap[int64]  // when to look at a destination again, on the running clock
 	readyExpires heap[uint32] // when to look for expired jobs among a queue's ready ones
-	policies     map[centrifuge.QueueKey]*centrifuge.QueuePolicy
-	totals       Totals
+	queuePlaces  places       // of queues in the heaps
+	destPlaces   places       // of destinations in the heaps
+
+	policies map[centrifuge.QueueKey]*centrifuge.QueuePolicy
+	totals   Totals
 }
 
 // New makes an empty Scheduler.
@@ -87,20 +89,17 @@ func New(o Options, now time.Time) *Scheduler {
 			probeMax:   o.ProbeMax,
 			random:     o.Random,
 		},
-		clock:        newClock(now),
-		byKey:        make(map[centrifuge.QueueKey]uint32),
-		byName:       make(map[string]uint32),
-		policies:     make(map[centrifuge.QueueKey]*centrifuge.QueuePolicy),
-		queueTimers:  heap[int64]{place: new(places)},
-		destTimers:   heap[int64]{place: new(places)},
-		readyExpires: heap[uint32]{place: new(places)},
+		clock:    newClock(now),
+		byKey:    make(map[centrifuge.QueueKey]uint32),
+		byName:   make(map[string]uint32),
+		policies: make(map[centrifuge.QueueKey]*centrifuge.QueuePolicy),
 	}
 	s.wheel = wheel{slab: &s.slab, hand: s.clock.tick}
-	s.root = fair{
-		active: heap[float64]{place: new(places)},
-		aside:  heap[int32]{place: new(places)},
-		gate:   func(id uint32) *gate { return &s.dests[id].gate },
-	}
+	s.root = newFair(&s.destPlaces, func(id uint32) *gate { return &s.dests[id].gate })
+	s.queueGate = func(id uint32) *gate { return &s.queues[id].gate }
+	s.queueTimers = heap[int64]{place: &s.queuePlaces, column: columnTimer}
+	s.destTimers = heap[int64]{place: &s.destPlaces, column: columnTimer}
+	s.readyExpires = heap[uint32]{place: &s.queuePlaces, column: columnExpires}
 	return s
 }
 
