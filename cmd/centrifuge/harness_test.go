@@ -16,8 +16,13 @@ import (
 	"centrifuge/sink"
 )
 
-// Nothing of the environment that tests run in may configure what they test.
-func TestMain(m *testing.M) {
+// buildDir holds what tests build for each other.
+var buildDir string
+
+func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+
+func testMain(m *testing.M) int {
+	// Nothing of the environment that tests run in may configure what they test.
 	for _, v := range os.Environ() {
 		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "CENTRIFUGE_") {
 			if err := os.Unsetenv(name); err != nil {
@@ -25,7 +30,15 @@ func TestMain(m *testing.M) {
 			}
 		}
 	}
-	os.Exit(m.Run())
+	var err error
+	if buildDir, err = os.MkdirTemp("", "centrifuge-test-"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	if err := os.RemoveAll(buildDir); err != nil {
+		panic(err)
+	}
+	return code
 }
 
 // result is what a run of the program came to.

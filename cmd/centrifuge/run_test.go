@@ -28,6 +28,7 @@ func TestUsageErrors(t *testing.T) {
 		{"serve --log-format xml", "text or json"},
 		{"serve --log-level loud", "loud"},
 		{"serve --proxy nowhere", "--proxy"},
+		{"serve --otlp-endpoint localhost:4318", "--otlp-endpoint"},
 		{"job", "accepts 1 arg(s)"},
 		{"job x --timeout 0s", "--timeout"},
 		{"job x --server 127.0.0.1:7800", "want http://HOST:PORT"},
