@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"strings"
@@ -46,7 +47,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	for _, m := range measurements {
 		names = append(names, m.name)
 	}
-	b := &bench{log: stderr}
+	b := &bench{log: log.New(stderr, "bench: ", 0)}
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
 	flags.IntVar(&b.jobs, "jobs", 200_000, "jobs of a throughput run")
 	flags.IntVar(&b.runs, "runs", 3, "runs of which the median is taken")
@@ -66,7 +67,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if !strings.Contains(","+*only+",", ","+m.name+",") {
 			continue
 		}
-		fmt.Fprintf(stderr, "bench: %s\n", m.name)
+		b.log.Print(m.name)
 		if err := m.run(ctx, b); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -21,11 +19,11 @@ func retry(wait time.Duration) *pb.RetryPolicy {
 // arrived, from the first Submit to the last delivery, and the Director's
 // processor time for each in microseconds.
 func (b *bench) endToEnd(ctx context.Context, sinkURL string, g generator, n int, name string) (rate, cpu float64, err error) {
-	data, err := os.MkdirTemp(b.dir, "data-")
+	data, remove, err := b.newData()
 	if err != nil {
 		return 0, 0, err
 	}
-	defer os.RemoveAll(data)
+	defer remove()
 	target := &process{url: sinkURL}
 	before, err := target.stats(ctx)
 	if err != nil {
@@ -52,7 +50,7 @@ func (b *bench) endToEnd(ctx context.Context, sinkURL string, g generator, n int
 	if cpu, err = director.cpuSeconds(); err != nil {
 		return 0, 0, err
 	}
-	fmt.Fprintf(b.log, "bench:   %s: %d jobs submitted in %.1f s, delivered in %.1f s\n", name, n, submitted.Seconds(), took.Seconds())
+	b.log.Printf("  %s: %d jobs submitted in %.1f s, delivered in %.1f s", name, n, submitted.Seconds(), took.Seconds())
 	if err := profiled(); err != nil {
 		return 0, 0, err
 	}
@@ -139,11 +137,11 @@ func (b *bench) latencyRun(ctx context.Context, rate, n int) (p50, p99 float64, 
 		return 0, 0, err
 	}
 	defer func() { _ = target.stop() }()
-	data, err := os.MkdirTemp(b.dir, "data-")
+	data, remove, err := b.newData()
 	if err != nil {
 		return 0, 0, err
 	}
-	defer os.RemoveAll(data)
+	defer remove()
 	director, err := b.startServe(ctx, data)
 	if err != nil {
 		return 0, 0, err
@@ -192,11 +190,11 @@ func waiting(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer func() { _ = target.stop() }()
-	data := filepath.Join(b.dir, "waiting")
-	if err := os.Mkdir(data, 0o755); err != nil {
+	data, remove, err := b.newData()
+	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(data)
+	defer remove()
 	director, err := b.startServe(ctx, data, "--max-pending", "20000000")
 	if err != nil {
 		return err
@@ -217,7 +215,7 @@ func waiting(ctx context.Context, b *bench) error {
 	if err := awaitRetrying(ctx, c, int64(b.pending)*999/1000); err != nil {
 		return err
 	}
-	fmt.Fprintf(b.log, "bench:   %d jobs await retry after %.0f s\n", b.pending, time.Since(began).Seconds())
+	b.log.Printf("  %d jobs await retry after %.0f s", b.pending, time.Since(began).Seconds())
 	resident, err := director.residentMB()
 	if err != nil {
 		return err

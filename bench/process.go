@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"os"
 	"os/exec"
@@ -26,7 +27,7 @@ type bench struct {
 	pending   int
 	profile   string
 	serveArgs string
-	log       io.Writer
+	log       *log.Logger
 
 	dir     string
 	figures []figure
@@ -44,6 +45,14 @@ func (b *bench) prepare(ctx context.Context) (err error) {
 	return nil
 }
 
+// newData makes a data folder; remove takes it away.
+func (b *bench) newData() (dir string, remove func(), err error) {
+	if dir, err = os.MkdirTemp(b.dir, "data-"); err != nil {
+		return "", nil, err
+	}
+	return dir, func() { _ = os.RemoveAll(dir) }, nil
+}
+
 func (b *bench) clean() { _ = os.RemoveAll(b.dir) }
 
 // process is a child that listens.
@@ -55,7 +64,7 @@ type process struct {
 // startSink starts a sink and returns when it listens.
 func (b *bench) startSink(ctx context.Context, args ...string) (*process, error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(b.dir, "sink"), args...)
-	cmd.Stderr = b.log
+	cmd.Stderr = b.log.Writer()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -41,16 +42,16 @@ func ratios(values, by []float64) []float64 {
 
 func printTable(w io.Writer, figures []figure) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "figure\tmedian\tunit\tat least\taim\truns")
+	lines := []string{"figure\tmedian\tunit\tat least\taim\truns"}
 	for _, f := range figures {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t", f.Name, number(f.Value), f.Unit, f.AtLeast, f.Aim)
+		runs := make([]string, len(f.Runs))
 		for i, r := range f.Runs {
-			if i > 0 {
-				fmt.Fprint(tw, " ")
-			}
-			fmt.Fprint(tw, number(r))
+			runs[i] = number(r)
 		}
-		fmt.Fprintln(tw)
+		lines = append(lines, strings.Join([]string{f.Name, number(f.Value), f.Unit, f.AtLeast, f.Aim, strings.Join(runs, " ")}, "\t"))
+	}
+	if _, err := io.WriteString(tw, strings.Join(lines, "\n")+"\n"); err != nil {
+		return err
 	}
 	return tw.Flush()
 }

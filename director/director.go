@@ -144,7 +144,7 @@ func (d *Director) Submit(ctx context.Context, s Submission) (Receipt, error) {
 		return Receipt{}, err
 	}
 	receipt, err := t.submit(ctx, s, d.ids)
-	d.metrics.submitted(len(s.Jobs), receipt.Repeated, err)
+	d.metrics.submitted(receipt.Repeated, err)
 	return receipt, err
 }
 

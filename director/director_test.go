@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -61,7 +62,7 @@ func start(t *testing.T, dir string, epoch *atomic.Uint64, change ...func(*direc
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
 	var stopped bool
@@ -157,7 +158,7 @@ func TestDelivery(t *testing.T) {
 		states = append(states, step.State)
 	}
 	want := []centrifuge.State{centrifuge.StateAwaitingScheduling, centrifuge.StateExecuting, centrifuge.StateSucceeded}
-	if fmt.Sprint(states) != fmt.Sprint(want) {
+	if !slices.Equal(states, want) {
 		t.Errorf("trace %v, want %v", states, want)
 	}
 	booked, recounted, err := r.Verify(t.Context())

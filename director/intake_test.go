@@ -158,8 +158,7 @@ func TestNearlyFullDisk(t *testing.T) {
 	virtual(t, t.TempDir(), &attempts{answer: always(200)}, func(t *testing.T, r *rig) {
 		time.Sleep(2 * time.Second)
 		_, err := r.Submit(t.Context(), director.Submission{Jobs: jobs(1, "https://example.com/x")})
-		var exhausted *director.ExhaustedError
-		if !errors.As(err, &exhausted) {
+		if _, ok := errors.AsType[*director.ExhaustedError](err); !ok {
 			t.Errorf("with little room: %v", err)
 		}
 		if err := r.Ready(); err == nil {
@@ -209,8 +208,7 @@ func TestFullStorage(t *testing.T) {
 		full.Store(true)
 		close(release)
 		_, err := r.Submit(t.Context(), director.Submission{Jobs: jobs(5, "https://example.com/x")})
-		var exhausted *director.ExhaustedError
-		if !errors.As(err, &exhausted) {
+		if _, ok := errors.AsType[*director.ExhaustedError](err); !ok {
 			t.Errorf("a Submit while the storage is full: %v", err)
 		}
 		time.Sleep(time.Minute)

@@ -50,18 +50,6 @@ func (l *Ledger) count(s centrifuge.State) *int64 {
 	return nil
 }
 
-func (l *Ledger) add(other *Ledger) {
-	l.Accepted += other.Accepted
-	l.Succeeded += other.Succeeded
-	l.Discarded += other.Discarded
-	l.Archived += other.Archived
-	l.Moved += other.Moved
-	l.AwaitingScheduling += other.AwaitingScheduling
-	l.Executing += other.Executing
-	l.AwaitingRetry += other.AwaitingRetry
-	l.Archiving += other.Archiving
-}
-
 // QueueLedger is the ledger of one queue.
 type QueueLedger struct {
 	Queue  centrifuge.QueueKey

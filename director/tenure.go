@@ -218,6 +218,8 @@ func (t *tenure) apply(g *group) {
 			if !e.partial {
 				t.mu.cache.put(e.job, e.life, 0.5)
 			}
+		case centrifuge.StateExecuting, centrifuge.StateSucceeded, centrifuge.StateDiscarded,
+			centrifuge.StateArchiving, centrifuge.StateArchived, centrifuge.StateMoved:
 		}
 	}
 	for i := range g.batch.Policies {

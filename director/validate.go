@@ -18,8 +18,7 @@ func complete(job *centrifuge.Job, now time.Time) (field, reason string) {
 		job.Method = "POST"
 	}
 	if err := delivery.CheckJob(job); err != nil {
-		var fe *delivery.FieldError
-		if errors.As(err, &fe) {
+		if fe, ok := errors.AsType[*delivery.FieldError](err); ok {
 			return fe.Field, fe.Reason
 		}
 		return "endpoint", err.Error()

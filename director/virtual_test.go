@@ -91,7 +91,7 @@ func startVirtual(t *testing.T, dir string, d director.Deliverer, change ...func
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- dir0.Run(ctx) }()
 	synctest.Wait()
@@ -135,6 +135,7 @@ func TestRetriesUntilItExpiresAndIsArchivedOnce(t *testing.T) {
 				if step.StatusCode != 503 || step.Error != "said so" {
 					t.Errorf("the failure is logged as %+v", step)
 				}
+			default:
 			}
 		}
 		if n != len(at) {
