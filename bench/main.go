@@ -13,7 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -47,7 +47,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	for _, m := range measurements {
 		names = append(names, m.name)
 	}
-	b := &bench{log: log.New(stderr, "bench: ", 0)}
+	b := &bench{stderr: stderr, log: slog.New(slog.NewTextHandler(stderr, nil))}
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
 	flags.IntVar(&b.jobs, "jobs", 200_000, "jobs of a throughput run")
 	flags.IntVar(&b.runs, "runs", 3, "runs of which the median is taken")
@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if !strings.Contains(","+*only+",", ","+m.name+",") {
 			continue
 		}
-		b.log.Print(m.name)
+		b.log.Info(m.name)
 		if err := m.run(ctx, b); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}

@@ -50,7 +50,7 @@ func (b *bench) endToEnd(ctx context.Context, sinkURL string, g generator, n int
 	if cpu, err = director.cpuSeconds(); err != nil {
 		return 0, 0, err
 	}
-	b.log.Printf("  %s: %d jobs submitted in %.1f s, delivered in %.1f s", name, n, submitted.Seconds(), took.Seconds())
+	b.log.Info("delivered", "run", name, "jobs", n, "submitted_after", submitted, "delivered_after", took)
 	if err := profiled(); err != nil {
 		return 0, 0, err
 	}
@@ -215,7 +215,7 @@ func waiting(ctx context.Context, b *bench) error {
 	if err := awaitRetrying(ctx, c, int64(b.pending)*999/1000); err != nil {
 		return err
 	}
-	b.log.Printf("  %d jobs await retry after %.0f s", b.pending, time.Since(began).Seconds())
+	b.log.Info("waiting", "jobs", b.pending, "after", time.Since(began))
 	resident, err := director.residentMB()
 	if err != nil {
 		return err

@@ -45,7 +45,7 @@ func (b *bench) peer(ctx context.Context, peer, sinkURL string, n int) (float64,
 	cmd := exec.CommandContext(ctx, "go", "run", ".", "--peer", peer, "--sink", sinkURL+"/"+peer,
 		"--jobs", strconv.Itoa(n), "--size", "1024", "--json")
 	cmd.Dir = "bench/peers"
-	cmd.Stderr = b.log.Writer()
+	cmd.Stderr = b.stderr
 	out, err := cmd.Output()
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", peer, err)

@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -27,7 +27,8 @@ type bench struct {
 	pending   int
 	profile   string
 	serveArgs string
-	log       *log.Logger
+	stderr    io.Writer
+	log       *slog.Logger
 
 	dir     string
 	figures []figure
@@ -64,7 +65,7 @@ type process struct {
 // startSink starts a sink and returns when it listens.
 func (b *bench) startSink(ctx context.Context, args ...string) (*process, error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(b.dir, "sink"), args...)
-	cmd.Stderr = b.log.Writer()
+	cmd.Stderr = b.stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
