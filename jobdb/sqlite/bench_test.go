@@ -28,15 +28,15 @@ func newLoad(payload []byte) *load {
 	return &load{ids: centrifuge.NewIDs(rand.Reader), payload: payload}
 }
 
-// fill puts n new jobs and the attempts of n others into b.
-func (l *load) fill(tb testing.TB, b *jobdb.Batch, n int, transitions bool) {
+// fill puts n new jobs into b, and for n others the first transitions of an attempt.
+func (l *load) fill(tb testing.TB, b *jobdb.Batch, n int, transitions int) {
 	tb.Helper()
 	if err := l.batch(b, n, transitions); err != nil {
 		tb.Fatal(err)
 	}
 }
 
-func (l *load) batch(b *jobdb.Batch, n int, transitions bool) error {
+func (l *load) batch(b *jobdb.Batch, n int, transitions int) error {
 	b.Reset()
 	now := time.Now().Truncate(time.Millisecond).UTC()
 	for range n {
@@ -45,7 +45,7 @@ func (l *load) batch(b *jobdb.Batch, n int, transitions bool) error {
 			return err
 		}
 		b.Jobs = append(b.Jobs, j)
-		if transitions {
+		if transitions > 0 {
 			l.waiting = append(l.waiting, j.ID)
 		}
 	}
@@ -53,7 +53,7 @@ func (l *load) batch(b *jobdb.Batch, n int, transitions bool) error {
 		return nil
 	}
 	for _, id := range l.waiting[:n] {
-		if err := l.attempt(b, id, now); err != nil {
+		if err := l.attempt(b, id, now, transitions); err != nil {
 			return err
 		}
 	}
@@ -73,12 +73,12 @@ func (l *load) job(now time.Time) (*centrifuge.Job, error) {
 	}, err
 }
 
-func (l *load) attempt(b *jobdb.Batch, id centrifuge.ID, now time.Time) error {
+func (l *load) attempt(b *jobdb.Batch, id centrifuge.ID, now time.Time, transitions int) error {
 	life := centrifuge.Life{State: centrifuge.StateAwaitingScheduling}
-	for _, t := range [...]centrifuge.Transition{
+	for _, t := range []centrifuge.Transition{
 		{JobID: id, Seq: l.seq, State: centrifuge.StateExecuting, Attempt: 1, Time: now},
 		{JobID: id, Seq: l.seq + 1, State: centrifuge.StateSucceeded, Attempt: 1, Time: now, StatusCode: 200, Duration: 12 * time.Millisecond},
-	} {
+	}[:transitions] {
 		var err error
 		if life, err = b.Append(life, t); err != nil {
 			return err
@@ -97,13 +97,14 @@ func cpu(tb testing.TB) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkCommit commits jobs, with or without the attempts of as many others.
-// The jobs attempted are those of a few batches before, as in quiet times.
+// BenchmarkCommit commits jobs, and for as many others the first transitions of
+// an attempt (none, its beginning, or its beginning and end). The jobs attempted
+// are those of a few batches before, as in quiet times.
 func BenchmarkCommit(b *testing.B) {
 	for _, payload := range []int{1 << 10, 5 << 10} {
 		for _, batch := range []int{10, 64, 200} {
-			for _, transitions := range []bool{false, true} {
-				b.Run(fmt.Sprintf("payload=%d/batch=%d/transitions=%v", payload, batch, transitions), func(b *testing.B) {
+			for transitions := range 3 {
+				b.Run(fmt.Sprintf("payload=%d/batch=%d/transitions=%d", payload, batch, transitions), func(b *testing.B) {
 					benchmarkCommit(b, defaults(), payload, batch, transitions)
 				})
 			}
@@ -118,7 +119,7 @@ func BenchmarkPageSize(b *testing.B) {
 		tune.pageSize = size
 		for _, payload := range []int{1 << 10, 5 << 10} {
 			b.Run(fmt.Sprintf("page=%d/payload=%d", size, payload), func(b *testing.B) {
-				benchmarkCommit(b, tune, payload, 64, true)
+				benchmarkCommit(b, tune, payload, 64, 2)
 			})
 		}
 		b.Run(fmt.Sprintf("page=%d/scattered", size), func(b *testing.B) { benchmarkScattered(b, tune) })
@@ -132,12 +133,12 @@ func BenchmarkCheckpoint(b *testing.B) {
 		beside, within := defaults(), defaults()
 		beside.checkpointSize = size
 		within.checkpointSize, within.autocheckpoint = 1<<40, size/within.pageSize
-		b.Run(fmt.Sprintf("beside/log=%d", size), func(b *testing.B) { benchmarkCommit(b, beside, 1<<10, 64, true) })
-		b.Run(fmt.Sprintf("within/log=%d", size), func(b *testing.B) { benchmarkCommit(b, within, 1<<10, 64, true) })
+		b.Run(fmt.Sprintf("beside/log=%d", size), func(b *testing.B) { benchmarkCommit(b, beside, 1<<10, 64, 2) })
+		b.Run(fmt.Sprintf("within/log=%d", size), func(b *testing.B) { benchmarkCommit(b, within, 1<<10, 64, 2) })
 	}
 }
 
-func benchmarkCommit(b *testing.B, tune tuning, payload, batch int, transitions bool) {
+func benchmarkCommit(b *testing.B, tune tuning, payload, batch int, transitions int) {
 	m := newMeter(b, tune)
 	l := newLoad(make([]byte, payload))
 	_, _ = rand.Read(l.payload)
@@ -167,7 +168,7 @@ func BenchmarkTransitions(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				if err := l.attempt(&jb, j.ID, time.UnixMilli(1)); err != nil {
+				if err := l.attempt(&jb, j.ID, time.UnixMilli(1), 2); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -185,10 +186,10 @@ func benchmarkScattered(b *testing.B, tune tuning) {
 	var jb jobdb.Batch
 	var ids []centrifuge.ID
 	for range 200 {
-		l.fill(b, &jb, 1000, false)
+		l.fill(b, &jb, 1000, 0)
 		for _, j := range jb.Jobs {
 			ids = append(ids, j.ID)
-			if err := l.attempt(&jb, j.ID, j.CreatedAt); err != nil {
+			if err := l.attempt(&jb, j.ID, j.CreatedAt, 2); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -201,7 +202,7 @@ func benchmarkScattered(b *testing.B, tune tuning) {
 	for n < b.N {
 		jb.Reset()
 		for range 64 {
-			if err := l.attempt(&jb, ids[random.IntN(len(ids))], time.UnixMilli(1)); err != nil {
+			if err := l.attempt(&jb, ids[random.IntN(len(ids))], time.UnixMilli(1), 2); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -209,6 +210,43 @@ func benchmarkScattered(b *testing.B, tune tuning) {
 		n += 128
 	}
 	m.report(n, "transition")
+}
+
+// BenchmarkLoad reads jobs of a backlog of 100,000 back, 64 at a time.
+func BenchmarkLoad(b *testing.B) {
+	for _, payload := range []int{1 << 10, 5 << 10} {
+		b.Run(fmt.Sprintf("payload=%d", payload), func(b *testing.B) {
+			db, err := Open(b.Context(), Options{Path: filepath.Join(b.TempDir(), "jobs.db"), Epoch: 1})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer db.Close()
+			l := newLoad(make([]byte, payload))
+			_, _ = rand.Read(l.payload)
+			fillWaiting(b, db, l, 100_000)
+			var ids []centrifuge.ID
+			for row, err := range db.Scan(b.Context()) {
+				if err != nil {
+					b.Fatal(err)
+				}
+				ids = append(ids, row.ID)
+			}
+			random := mathrand.New(mathrand.NewPCG(1, 1)) //nolint:gosec // a benchmark's order
+			random.Shuffle(len(ids), func(i, k int) { ids[i], ids[k] = ids[k], ids[i] })
+			before, began, n := cpu(b), time.Now(), 0
+			for n < b.N {
+				at := n % (len(ids) - 64)
+				loaded, err := db.Load(b.Context(), nil, ids[at:at+64])
+				if err != nil || len(loaded) != 64 {
+					b.Fatal(len(loaded), err)
+				}
+				n += 64
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(float64((cpu(b)-before).Microseconds())/float64(n), "cpu-µs/job")
+			b.ReportMetric(float64(time.Since(began).Microseconds())/float64(n), "µs/job")
+		})
+	}
 }
 
 // meter times commits and nothing else.
@@ -264,7 +302,7 @@ func fillWaiting(b *testing.B, db *DB, l *load, n int) {
 	b.Helper()
 	var jb jobdb.Batch
 	for n > 0 {
-		l.fill(b, &jb, min(n, 500), false)
+		l.fill(b, &jb, min(n, 500), 0)
 		for _, j := range jb.Jobs {
 			life := centrifuge.Life{State: centrifuge.StateAwaitingScheduling}
 			for _, t := range [...]centrifuge.Transition{

@@ -44,7 +44,7 @@ func commitUntilKilled(path, epoch string) error {
 	l := newLoad(make([]byte, 700))
 	for {
 		var b jobdb.Batch
-		if err := l.batch(&b, 1+rand.IntN(25), true); err != nil {
+		if err := l.batch(&b, 1+rand.IntN(25), 2); err != nil {
 			return err
 		}
 		if err := db.Commit(context.Background(), &b); err != nil {

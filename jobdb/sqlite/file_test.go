@@ -24,7 +24,7 @@ func written(t *testing.T) string {
 	l := newLoad([]byte("payload"))
 	for range 10 {
 		var b jobdb.Batch
-		l.fill(t, &b, 20, true)
+		l.fill(t, &b, 20, 2)
 		if err := db.Commit(t.Context(), &b); err != nil {
 			t.Fatal(err)
 		}
@@ -172,7 +172,7 @@ func crashed(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	var b jobdb.Batch
-	newLoad(nil).fill(t, &b, 1, false)
+	newLoad(nil).fill(t, &b, 1, 0)
 	if err := db.Commit(t.Context(), &b); err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ func fillUp(t *testing.T, db jobdb.DB, batch int) (*jobdb.Batch, int) {
 	l := newLoad(make([]byte, 1<<10))
 	for n := 0; n < 1_000_000; n += batch {
 		b := &jobdb.Batch{}
-		l.fill(t, b, batch, true)
+		l.fill(t, b, batch, 2)
 		if err := db.Commit(t.Context(), b); errors.Is(err, jobdb.ErrFull) && !errors.Is(err, jobdb.ErrUnknownOutcome) {
 			return b, n
 		} else if err != nil {
@@ -129,11 +129,11 @@ func TestFailedWriteHasUnknownOutcome(t *testing.T) {
 	}
 	l := newLoad(make([]byte, 1<<10))
 	var first, second jobdb.Batch
-	l.fill(t, &first, 10, false)
+	l.fill(t, &first, 10, 0)
 	if err := db.Commit(t.Context(), &first); err != nil {
 		t.Fatal(err)
 	}
-	l.fill(t, &second, 100, false)
+	l.fill(t, &second, 100, 0)
 
 	err = withFileSizeLimit(t, path+walSuffix, func() error { return db.Commit(t.Context(), &second) })
 	if !errors.Is(err, jobdb.ErrUnknownOutcome) {

@@ -42,20 +42,22 @@ func BenchmarkSchema(b *testing.B) {
 	for _, table := range jobTables() {
 		for _, payload := range []int{1 << 10, 5 << 10} {
 			b.Run(fmt.Sprintf("%s/payload=%d", table.name, payload), func(b *testing.B) {
-				benchmarkTable(b, table, payload, 32)
+				benchmarkTable(b, table, payload, 32, true)
 			})
 		}
 	}
 }
 
-// BenchmarkRows inserts jobs with statements of so many rows.
+// BenchmarkRows inserts jobs with statements of so many rows, prepared once, and
+// for comparison with one that is parsed each time.
 func BenchmarkRows(b *testing.B) {
 	for _, rows := range []int{1, 2, 4, 8, 16, 32, 64} {
-		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) { benchmarkTable(b, jobTables()[2], 1<<10, rows) })
+		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) { benchmarkTable(b, jobTables()[2], 1<<10, rows, true) })
 	}
+	b.Run("rows=32/parsed", func(b *testing.B) { benchmarkTable(b, jobTables()[2], 1<<10, 32, false) })
 }
 
-func benchmarkTable(b *testing.B, table jobTable, payload, rows int) {
+func benchmarkTable(b *testing.B, table jobTable, payload, rows int, prepared bool) {
 	ctx := b.Context()
 	db, err := connect(filepath.Join(b.TempDir(), "x.db"), "rwc", "page_size(4096)", "journal_mode(WAL)", "synchronous(FULL)", cacheSize(32<<20))
 	if err != nil {
@@ -69,18 +71,26 @@ func benchmarkTable(b *testing.B, table jobTable, payload, rows int) {
 		}
 	}
 	exec(table.create)
-	prepare := func(into string, columns int) *sql.Stmt {
+	prepare := func(into string, columns int) func(args ...any) {
 		row := ", (?" + strings.Repeat(", ?", columns-1) + ")"
-		stmt, err := db.PrepareContext(ctx, `INSERT INTO `+into+` VALUES `+strings.Repeat(row, rows)[2:])
+		query := `INSERT INTO ` + into + ` VALUES ` + strings.Repeat(row, rows)[2:]
+		if !prepared {
+			return func(args ...any) { exec(query, args...) }
+		}
+		stmt, err := db.PrepareContext(ctx, query)
 		if err != nil {
 			b.Fatal(err)
 		}
-		return stmt
+		return func(args ...any) {
+			if _, err := stmt.ExecContext(ctx, args...); err != nil {
+				b.Fatal(err)
+			}
+		}
 	}
-	jobs := prepare("jobs", 11) //nolint:sqlclosecheck // with db
-	var payloads *sql.Stmt
+	insertJobs := prepare("jobs", 11)
+	var insertPayloads func(args ...any)
 	if table.payloads {
-		payloads = prepare("payloads", 2) //nolint:sqlclosecheck // with db
+		insertPayloads = prepare("payloads", 2)
 	}
 	l := newLoad(make([]byte, payload))
 	_, _ = rand.Read(l.payload)
@@ -105,13 +115,9 @@ func benchmarkTable(b *testing.B, table jobTable, payload, rows int) {
 				jobArgs = append(jobArgs, j.ID[:], j.Source, j.Destination, j.CreatedAt.UnixMilli(), j.ExpireAt.UnixMilli(),
 					j.Endpoint, j.Method, []byte(j.Headers[0].Value), nil, nil, last)
 			}
-			if _, err := jobs.ExecContext(ctx, jobArgs...); err != nil {
-				b.Fatal(err)
-			}
+			insertJobs(jobArgs...)
 			if table.payloads {
-				if _, err := payloads.ExecContext(ctx, payloadArgs...); err != nil {
-					b.Fatal(err)
-				}
+				insertPayloads(payloadArgs...)
 			}
 		}
 		exec("COMMIT")

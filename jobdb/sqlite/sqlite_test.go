@@ -25,7 +25,7 @@ func TestInVirtualTime(t *testing.T) {
 			for range 30 {
 				time.Sleep(time.Hour)
 				var b jobdb.Batch
-				l.fill(t, &b, 30, true)
+				l.fill(t, &b, 30, 2)
 				if err := db.Commit(t.Context(), &b); err != nil {
 					t.Fatal(err)
 				}
@@ -72,7 +72,7 @@ func TestLogStaysBounded(t *testing.T) {
 	l := newLoad(make([]byte, 1<<10))
 	for range 200 {
 		var b jobdb.Batch
-		l.fill(t, &b, 25, true)
+		l.fill(t, &b, 25, 2)
 		if err := db.Commit(t.Context(), &b); err != nil {
 			t.Fatal(err)
 		}
