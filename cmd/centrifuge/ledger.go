@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
@@ -24,6 +25,9 @@ with exit code 1 if the two sides differ, or, with --verify, if a recount of the
 database gives other figures than the books.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if req.Verify && !cmd.Flags().Changed("timeout") {
+				r.timeout = verifyTimeout
+			}
 			c, err := r.dial(cmd, client.Options{})
 			if err != nil {
 				return err
@@ -48,11 +52,15 @@ database gives other figures than the books.`,
 		},
 	}
 	r.addTo(cmd)
-	cmd.Flags().BoolVar(&req.Verify, "verify", false, "recount the database and compare (seconds for each million jobs; give --timeout room)")
+	cmd.Flags().BoolVar(&req.Verify, "verify", false, "recount the database and compare: seconds for each million jobs")
 	cmd.Flags().BoolVar(&req.ByQueue, "by-queue", false, "also the ledger of each queue")
 	addSelector(cmd, &sel)
 	return cmd
 }
+
+// verifyTimeout is how long a recount may take unless --timeout says otherwise;
+// the server gives it as much.
+const verifyTimeout = 15 * time.Minute
 
 var errUnbalanced = errors.New("the ledger does not balance")
 

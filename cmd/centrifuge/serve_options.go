@@ -70,8 +70,8 @@ func (o *serveOptions) addTo(fs *pflag.FlagSet) {
 	fs.Var(&o.memoryLimit, "memory-limit", "soft limit of memory for the garbage collector, in `bytes`; 0 is none")
 	fs.DurationVar(&o.shutdownGrace, "shutdown-grace", 15*time.Second, "how long deliveries under way may take to end at shutdown")
 
-	fs.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
-	fs.StringVar(&o.logFormat, "log-format", "text", "text or json")
+	fs.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "the least `LEVEL` that is logged: debug, info, warn or error")
+	fs.StringVar(&o.logFormat, "log-format", "text", "`FORMAT` of the log: text or json")
 	fs.StringVar(&o.otlpEndpoint, "otlp-endpoint", "", "`URL` to send OpenTelemetry traces to over OTLP/HTTP (default none are made)")
 }
 
