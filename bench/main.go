@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if !strings.Contains(","+*only+",", ","+m.name+",") {
 			continue
 		}
-		b.log.Info(m.name)
+		b.log.Info("measuring", "what", m.name)
 		if err := m.run(ctx, b); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
