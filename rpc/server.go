@@ -75,7 +75,6 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	defer cancel()
 	err := server.Shutdown(grace)
 	if err != nil {
-		cutOff()
 		_ = server.Close() // the listener was closed by Shutdown
 	}
 	<-ended

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -203,6 +204,30 @@ func TestShutdownCutsOffWhatOutlastsTheGrace(t *testing.T) {
 	<-answered
 }
 
+// A call that waits for its body cannot be told to end; its connection is closed.
+func TestShutdownClosesConnectionsThatHang(t *testing.T) {
+	address, stop := start(t, Options{ShutdownGrace: time.Millisecond, ReadTimeout: time.Hour})
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "POST "+submitPath+" HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+
+		"Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer := bufio.NewReader(conn)
+	if line, err := answer.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
+		t.Fatalf("got %q, %v", line, err)
+	}
+	if err := stop(); err == nil || !strings.Contains(err.Error(), "cut off") {
+		t.Errorf("serve returned %v, want that calls were cut off", err)
+	}
+	if _, err := io.Copy(io.Discard, answer); err != nil { // ends only because the server hangs up
+		t.Logf("the connection ended with: %v", err)
+	}
+}
+
 func TestServeTellsAListenersFailure(t *testing.T) {
 	server, err := NewServer(Options{
 		Backends: (&fake{}).backends(),
@@ -271,37 +296,62 @@ func TestLargeHeaderIsRefused(t *testing.T) {
 	}
 }
 
-// Each call holds its connection, so that more calls at once than connections
-// allowed would show that the limit does not hold.
+// pipes is a listener in memory. Connections wait in it until they are accepted.
+type pipes struct {
+	waiting chan net.Conn
+	closed  chan struct{}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.waiting:
+		return conn, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	close(p.closed)
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "memory"} }
+
 func TestConnectionsAreLimited(t *testing.T) {
-	const limit, clients = 2, 8
-	entered, release := make(chan struct{}, clients), make(chan struct{})
-	backend := &fake{submit: func(context.Context, director.Submission) (director.Receipt, error) {
-		entered <- struct{}{}
-		<-release
-		return director.Receipt{}, nil
-	}}
-	address := serve(t, Options{Backends: backend.backends(), MaxConnections: limit})
-	done := make(chan struct{}, clients)
-	for range clients {
-		go func() {
-			post(t, address, submitPath, `{}`, "Connection", "close")
-			done <- struct{}{}
-		}()
-	}
-	for begun := range clients {
-		<-entered
-		if begun+1 >= limit {
-			if n := len(entered); n > limit {
-				t.Fatalf("%d more calls are under way beyond %d connections", n, limit)
-			}
-			release <- struct{}{}
+	synctest.Test(t, func(t *testing.T) {
+		const limit, clients = 3, 8
+		server, err := NewServer(Options{
+			Backends: (&fake{}).backends(), Ready: func() error { return nil }, Registry: prometheus.NewRegistry(),
+			MaxConnections: limit,
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	for range limit - 1 {
-		release <- struct{}{}
-	}
-	for range clients {
-		<-done
-	}
+		listener := &pipes{waiting: make(chan net.Conn, clients), closed: make(chan struct{})}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- server.Serve(ctx, listener) }()
+
+		var ours []net.Conn
+		for range clients {
+			near, far := net.Pipe()
+			ours = append(ours, near)
+			listener.waiting <- far
+		}
+		for hungUp := range clients - limit {
+			synctest.Wait()
+			if open := clients - hungUp - len(listener.waiting); open != limit {
+				t.Errorf("%d connections are open, want %d", open, limit)
+			}
+			ours[hungUp].Close()
+		}
+		for _, conn := range ours {
+			conn.Close()
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
 }
