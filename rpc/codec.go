@@ -13,7 +13,8 @@ import (
 // that it does not know, where Connect's own codec skips them: people write this
 // JSON by hand, and a job whose misspelt payload was skipped would be delivered
 // without one. Clients that may be newer than the server use protobuf, in which
-// unknown fields do no harm.
+// unknown fields do no harm. Answers have all their fields, so that a script
+// reads 0 and false as such.
 type strictJSON struct{ name string }
 
 // jsonCodecs replaces Connect's codecs of JSON, one for each content type.
@@ -31,7 +32,7 @@ func (strictJSON) Marshal(message any) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("%T is no protobuf message", message)
 	}
-	return protojson.Marshal(m)
+	return protojson.MarshalOptions{EmitDefaultValues: true}.Marshal(m)
 }
 
 func (strictJSON) Unmarshal(content []byte, message any) error {

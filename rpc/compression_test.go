@@ -64,7 +64,7 @@ func TestPlainHTTPBodiesMayBeCompressed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.HasPrefix(string(plain), `{"jobIds":[`) {
+		if !strings.Contains(string(plain), "jobIds") {
 			t.Errorf("%s: answered %s", encoding, plain)
 		}
 		submissions := backend.submitted()

@@ -182,9 +182,13 @@ func TestADirectorBehindTheServer(t *testing.T) {
 	}
 
 	// From there it is replayed, once.
-	ask(t, address, "ArchiveService/Replay", `{"filter": {"destination": "down"}}`, `"replayed"`, &changed)
-	ask(t, address, "ArchiveService/Replay", `{"filter": {"destination": "down"}}`, `"skipped"`, &changed)
-	ask(t, address, "ArchiveService/List", `{"filter": {"destination": "down"}}`, "replayedAs", &list)
+	for _, want := range [][2]string{{"1", "0"}, {"0", "1"}} {
+		ask(t, address, "ArchiveService/Replay", `{"filter": {"destination": "down"}}`, "replayed", &changed)
+		if changed.Replayed != want[0] || changed.Skipped != want[1] {
+			t.Errorf("a replay is told as %+v, want %v", changed, want)
+		}
+	}
+	ask(t, address, "ArchiveService/List", `{"filter": {"destination": "down"}}`, failing, &list)
 	ask(t, address, "JobService/Get", `{"id": "`+list.Jobs[0].ReplayedAs+`"}`, "JOB_STATE_AWAITING_SCHEDULING", &told)
 	if told.Job.ReplayOf != failing {
 		t.Errorf("the replay names %q, not %s", told.Job.ReplayOf, failing)
@@ -196,7 +200,10 @@ func TestADirectorBehindTheServer(t *testing.T) {
 		Queues           []json.RawMessage
 	}
 	ask(t, address, "LedgerService/Get", `{"verify": true, "byQueue": true}`, "balanced", &ledger)
-	want := map[string]string{"accepted": "3", "succeeded": "1", "archived": "1", "pending": "1", "awaitingScheduling": "1"}
+	want := map[string]string{
+		"accepted": "3", "succeeded": "1", "discarded": "0", "archived": "1", "moved": "0",
+		"pending": "1", "awaitingScheduling": "1", "executing": "0", "awaitingRetry": "0", "archiving": "0",
+	}
 	equal(t, ledger.Total, want)
 	equal(t, ledger.Recounted, want)
 	if len(ledger.Queues) != 2 {
