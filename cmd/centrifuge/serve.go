@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -22,6 +23,7 @@ import (
 	"centrifuge/director"
 	"centrifuge/jobdb"
 	"centrifuge/jobdb/sqlite"
+	"centrifuge/lease"
 	"centrifuge/lease/local"
 	"centrifuge/rpc"
 	"centrifuge/schedule"
@@ -75,7 +77,7 @@ func serve(ctx context.Context, o *serveOptions, logger *slog.Logger) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, tracer.close(ctx)) }()
-	owned, err := local.Acquire(o.dataDir)
+	owned, err := acquire(ctx, o.dataDir)
 	if err != nil {
 		return fmt.Errorf("%w; one process serves a folder (--data-dir)", err)
 	}
@@ -163,6 +165,30 @@ func direct(ctx context.Context, d *director.Director, server *rpc.Server, liste
 	case err := <-served:
 		stopDirecting()
 		return errors.Join(err, <-directed)
+	}
+}
+
+// leasePatience is how long a folder's last holder may take to be gone: a process
+// that was killed holds its lock until the kernel has buried it.
+const leasePatience = 2 * time.Second
+
+func acquire(ctx context.Context, dir string) (*local.Lease, error) {
+	patience := time.NewTimer(leasePatience)
+	defer patience.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		owned, err := local.Acquire(dir)
+		if !errors.Is(err, lease.ErrHeld) {
+			return owned, err
+		}
+		select {
+		case <-tick.C:
+		case <-patience.C:
+			return nil, err
+		case <-ctx.Done():
+			return nil, err
+		}
 	}
 }
 
