@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"centrifuge"
 	"centrifuge/bench/load"
@@ -52,9 +53,8 @@ type generator struct {
 	size        int
 	batch       int
 	parallel    int
-	queues      int  // number of sources
-	perQueue    bool // each queue is a destination of its own, not a source
-	minBackoff  time.Duration
+	queues      int           // number of sources
+	ttl         time.Duration // 0: the default
 	stampedSent bool
 }
 
@@ -90,11 +90,8 @@ func (g *generator) submit(ctx context.Context, n int) error {
 
 func (g *generator) job(i int, body []byte) *pb.JobSpec {
 	spec := &pb.JobSpec{Source: "source-" + strconv.Itoa(i%g.queues), Destination: "sink", Endpoint: g.endpoint, Payload: body}
-	if g.perQueue {
-		spec.Source, spec.Destination = "source", "destination-"+strconv.Itoa(i%g.queues)
-	}
-	if g.minBackoff > 0 {
-		spec.Retry = retry(g.minBackoff)
+	if g.ttl > 0 {
+		spec.Ttl = durationpb.New(g.ttl)
 	}
 	if g.stampedSent {
 		spec.Headers = []*pb.Header{{Name: sink.HeaderSent, Value: strconv.FormatInt(time.Now().UnixNano(), 10)}}

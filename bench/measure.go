@@ -3,17 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"time"
 
+	"connectrpc.com/connect"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"centrifuge/client"
 	pb "centrifuge/gen/centrifuge/v1"
 )
-
-func retry(wait time.Duration) *pb.RetryPolicy {
-	return &pb.RetryPolicy{MinBackoff: durationpb.New(wait), MaxBackoff: durationpb.New(wait)}
-}
 
 // endToEnd submits n jobs to a fresh Director and returns how many a second
 // arrived, from the first Submit to the last delivery, and the Director's
@@ -180,12 +178,12 @@ func (b *bench) latencyRun(ctx context.Context, rate, n int) (p50, p99 float64, 
 	return p50, p99, err
 }
 
-// waiting measures memory while a million jobs of 5 KB await their retry, and how
-// long recovery takes when the Director was killed over them. The jobs go to
-// 100,000 destinations that all refuse once, so that no breaker keeps them from
-// having their first attempt.
+// waiting measures memory while a million jobs of 5 KB in 1,000 queues await
+// their retry, and how long recovery takes when the Director was killed over them.
+// The sink answers 404, which a policy retries after hours: for a breaker, that is
+// an endpoint which is alive, so that every job has its first attempt.
 func waiting(ctx context.Context, b *bench) error {
-	target, err := b.startSink(ctx, "-forget-ids", "-route", "/=status:503")
+	target, err := b.startSink(ctx, "-forget-ids", "-route", "/=status:404")
 	if err != nil {
 		return err
 	}
@@ -195,16 +193,8 @@ func waiting(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer remove()
-	director, err := b.startServe(ctx, data, "--max-pending", "20000000")
+	director, err := b.startServe(ctx, data)
 	if err != nil {
-		return err
-	}
-	g := generator{
-		url: director.url, endpoint: target.url + "/", size: 5 * 1024,
-		batch: 200, parallel: 4, queues: 100_000, perQueue: true, minBackoff: 100 * time.Hour,
-	}
-	began := time.Now()
-	if err := g.submit(ctx, b.pending); err != nil {
 		return err
 	}
 	c, err := client.New(client.Options{URL: director.url})
@@ -212,10 +202,30 @@ func waiting(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer c.Close()
+	wait := durationpb.New(100 * time.Hour)
+	if _, err := c.Queues.SetPolicy(ctx, connect.NewRequest(&pb.SetPolicyRequest{
+		Selector: &pb.QueueSelector{Destination: "sink"},
+		Policy:   &pb.QueuePolicy{RetryStatuses: []int32{404}, Retry: &pb.RetryPolicy{MinBackoff: wait, MaxBackoff: wait}},
+	})); err != nil {
+		return err
+	}
+	g := generator{
+		url: director.url, endpoint: target.url + "/", size: 5 * 1024,
+		batch: 200, parallel: 4, queues: 1000, ttl: 7 * 24 * time.Hour,
+	}
+	began := time.Now()
+	if err := g.submit(ctx, b.pending); err != nil {
+		return err
+	}
 	if err := awaitRetrying(ctx, c, int64(b.pending)*999/1000); err != nil {
 		return err
 	}
 	b.log.Info("waiting", "jobs", b.pending, "after", time.Since(began))
+	if b.profile != "" {
+		if err := fetch(ctx, director.url+"/debug/pprof/heap", filepath.Join(b.profile, "waiting.heap.pprof")); err != nil {
+			return err
+		}
+	}
 	resident, err := director.residentMB()
 	if err != nil {
 		return err
