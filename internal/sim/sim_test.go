@@ -1,0 +1,93 @@
+package sim
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+var (
+	seeds = flag.Uint64("seeds", 0, "how many seeds to run; CENTRIFUGE_SIM_SEEDS does the same")
+	seed  = flag.Uint64("seed", 0, "the one seed to run; with -v every event is told")
+	share = flag.String("share", "", "which of how many shares of the seeds this process is to run, as 0/2")
+)
+
+const defaultSeeds = 300
+
+// TestSeeds runs the whole Director in virtual time, once a seed. A process runs
+// its seeds one after the other on a single processor, where goroutines take turns
+// in an order that is the same each time; so that all processors have work, the
+// seeds are shared out among child processes.
+func TestSeeds(t *testing.T) {
+	last := uint64(defaultSeeds)
+	if n, err := strconv.ParseUint(os.Getenv("CENTRIFUGE_SIM_SEEDS"), 10, 64); err == nil {
+		last = n
+	}
+	if *seeds > 0 {
+		last = *seeds
+	}
+	if *seed == 0 && *share == "" {
+		shareOut(t, last)
+		return
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	first, step := uint64(1), uint64(1)
+	if *seed > 0 {
+		first, last = *seed, *seed
+	} else if _, err := fmt.Sscanf(*share, "%d/%d", &first, &step); err != nil {
+		t.Fatalf("-share %q: %v", *share, err)
+	}
+	if first == 0 {
+		first = step
+	}
+	for n := first; n <= last; n += step {
+		t.Run(fmt.Sprintf("seed=%d", n), func(t *testing.T) { runSeed(t, n) })
+	}
+}
+
+// shareOut runs the seeds in as many processes as there are processors.
+func shareOut(t *testing.T, last uint64) {
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, n := 0, runtime.GOMAXPROCS(0); i < n; i++ {
+		share := fmt.Sprintf("%d/%d", i, n)
+		t.Run("share="+share, func(t *testing.T) {
+			t.Parallel()
+			out, err := exec.CommandContext(t.Context(), program, //nolint:gosec // this program
+				"-test.run=^TestSeeds$", "-share="+share, fmt.Sprintf("-seeds=%d", last)).CombinedOutput()
+			if err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+func runSeed(t *testing.T, n uint64) {
+	o := Options{Seed: n, Dir: t.TempDir()}
+	if *seed > 0 && testing.Verbose() {
+		o.Events = io.Writer(os.Stdout)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		report, err := Run(o)
+		if err != nil {
+			t.Fatalf("seed %d: %v", n, err)
+		}
+		if len(report.Violations) > 0 {
+			t.Errorf("%s\nthe last events:\n%s\n%s\n\nreproduce with:\n\tgo test ./internal/sim -run TestSeeds -seed %d -v",
+				strings.Join(report.Violations, "\n"), strings.Join(report.Tail, "\n"), report.Plan, n)
+		}
+		if *seed > 0 {
+			t.Logf("%d jobs, %d attempts, %d archived, %d duplicates of %d in doubt, %d processes, %d tenures",
+				report.Jobs, report.Attempts, report.Archived, report.Duplicates, report.Excuses, report.Processes, report.Tenures)
+		}
+	})
+}
