@@ -15,8 +15,8 @@ import (
 func TestBucketIsExact(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := &centrifuge.QueuePolicy{
-			Rate:  rapid.Float64Range(0.001, 5000).Draw(t, "rate"),
-			Burst: rapid.IntRange(0, 20).Draw(t, "burst"),
+			Rate:  rapid.OneOf(rapid.Float64Range(0.001, 5000), rapid.Float64Range(1e6, 1e9)).Draw(t, "rate"),
+			Burst: rapid.IntRange(1, 20).Draw(t, "burst"),
 		}
 		size := float64(burst(p))
 		type spent struct{ at, n int64 }

@@ -66,6 +66,9 @@ func TestExpiredKeepsToItsRoom(t *testing.T) {
 	if n := s.ExpireNow(start, schedule.Selector{}); n != 100 {
 		t.Fatalf("ExpireNow: got %d, want 100", n)
 	}
+	if next, ok := s.Next(start); !ok || next != start {
+		t.Errorf("Next with flushed jobs: got %v %v, want now", next, ok)
+	}
 	dst := make([]schedule.Expired, 3, 10)
 	if got := s.Expired(start, dst); len(got) != 10 || cap(got) != 10 {
 		t.Errorf("Expired into room for 7: got %d of capacity %d, want 10 of 10", len(got), cap(got))

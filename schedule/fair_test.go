@@ -123,6 +123,46 @@ func TestGreedyDestinationsLeaveRoom(t *testing.T) {
 	}
 }
 
+// What a greedy destination gives back it may have again.
+func TestGreedyDestinationGoesOn(t *testing.T) {
+	s := newScheduler(schedule.Options{MaxInFlight: 10})
+	fill(s, key("a", "x"), 100)
+	var tickets []schedule.Ticket
+	for {
+		ticket, _, ok := s.Pick(start, nil)
+		if !ok {
+			break
+		}
+		tickets = append(tickets, ticket)
+	}
+	if len(tickets) != 5 {
+		t.Fatalf("%d in flight, want half of 10", len(tickets))
+	}
+	for i := range tickets {
+		s.Done(start, tickets[i], schedule.Feedback{})
+		if _, _, ok := s.Pick(start, nil); !ok {
+			t.Fatalf("nothing to pick after %d were done", i+1)
+		}
+	}
+	s = newScheduler(schedule.Options{MaxInFlight: 10})
+	fill(s, key("a", "x"), 100)
+	for i := range tickets {
+		tickets[i], _, _ = s.Pick(start, nil)
+	}
+	fill(s, key("a", "y"), 3)
+	for _, want := range []bool{true, true, true, false} {
+		if ticket, _, ok := s.Pick(start, nil); ok != want {
+			t.Fatalf("Pick: got %v %v, want the three jobs of y", ticket.Queue, ok)
+		}
+	}
+	for _, ticket := range tickets[:3] {
+		s.Done(start, ticket, schedule.Feedback{})
+	}
+	if _, _, ok := s.Pick(start, nil); !ok {
+		t.Error("nothing to pick with 2 in flight and 5 free")
+	}
+}
+
 // One of several queues leaves a fifth of the destination to the others; a queue
 // alone has it all.
 func TestGreedyQueueLeavesRoom(t *testing.T) {

@@ -20,7 +20,8 @@ func (g *gate) ceiling(byDefault int32) int32 {
 	return byDefault
 }
 
-// room is how many requests may be in flight now.
+// room is how many requests may be in flight now. While a probe is, it fills the
+// limit of one.
 func (g *gate) room(byDefault int32) int32 {
 	ceiling := g.ceiling(byDefault)
 	if g.health.breaker == Open {
@@ -32,7 +33,7 @@ func (g *gate) room(byDefault int32) int32 {
 // opens is the moment from which a request may pass, on the running clock; never
 // if another event must come first.
 func (g *gate) opens(now int64, byDefault int32) int64 {
-	if g.policy.Paused || g.health.breaker == Probing || g.inFlight >= g.room(byDefault) {
+	if g.policy.Paused || g.inFlight >= g.room(byDefault) {
 		return never
 	}
 	return max(g.health.notBefore, g.bucket.next(now, g.policy))

@@ -123,6 +123,7 @@ func failAll(s *schedule.Scheduler, now time.Time, fails func(centrifuge.QueueKe
 }
 
 func always(centrifuge.QueueKey) bool { return true }
+func never(centrifuge.QueueKey) bool  { return false }
 
 func TestRetryNowEndsTheWaitOfABreaker(t *testing.T) {
 	s := newScheduler(schedule.Options{FailureRun: 4})
@@ -136,6 +137,48 @@ func TestRetryNowEndsTheWaitOfABreaker(t *testing.T) {
 	s.RetryNow(now, schedule.Selector{Source: "a", Destination: "x"})
 	if sent := failAll(s, now, always, 10); sent != 1 {
 		t.Errorf("%d requests after RetryNow, want one probe", sent)
+	}
+}
+
+func TestProbeIsOneJob(t *testing.T) {
+	s := newScheduler(schedule.Options{FailureRun: 1})
+	s.SetPolicy(start, key("", "x"), centrifuge.QueuePolicy{BatchSize: 10})
+	fill(s, key("a", "x"), 100)
+	failAll(s, start, always, 1)
+	if _, ids, ok := s.Pick(start.Add(time.Minute), nil); !ok || len(ids) != 1 {
+		t.Errorf("the probe has %d jobs, want 1", len(ids))
+	}
+	if _, ids, ok := s.Pick(start.Add(time.Hour), nil); ok {
+		t.Errorf("Pick beside the probe: %v", ids)
+	}
+}
+
+// A run of failures of one queue does not open the destination's breaker though
+// others are there and silent.
+func TestSilentQueuesDoNotCount(t *testing.T) {
+	s := newScheduler(schedule.Options{FailureRun: 4})
+	for _, source := range []string{"b", "c"} {
+		s.Wait(start, key(source, "x"), id(1), start.Add(ttl), start.Add(time.Hour))
+	}
+	fill(s, key("a", "x"), 100)
+	failAll(s, start, always, 100)
+	if got := s.Stats(); got.QueueBreakersOpen != 1 || got.DestinationBreakersOpen != 0 {
+		t.Errorf("got %+v, want the breaker of the queue alone open", got)
+	}
+}
+
+// What a queue in trouble reports is not held against its destination.
+func TestDestinationLearnsLittleFromAQueueInTrouble(t *testing.T) {
+	s := newScheduler(schedule.Options{FailureRun: 1000})
+	s.SetPolicy(start, key("good", "x"), centrifuge.QueuePolicy{Weight: 2})
+	fill(s, key("good", "x"), 40)
+	fill(s, key("bad", "x"), 1000)
+	bad := func(q centrifuge.QueueKey) bool { return q.Source == "bad" }
+	for i := range 500 {
+		failAll(s, start.Add(time.Duration(i)*time.Second), bad, 3)
+	}
+	if dests, _ := s.Destinations(start, "", 1); dests[0].Failing > 0.5 {
+		t.Errorf("the destination's share of failures is %.2f, want at most 0.5", dests[0].Failing)
 	}
 }
 

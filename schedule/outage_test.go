@@ -152,6 +152,16 @@ func TestBreakerReopensSoonerWhileItRamps(t *testing.T) {
 	}
 }
 
+func TestLimitGrowsSlowlyInTrouble(t *testing.T) {
+	c := controller{limit: 4, threshold: 100, inTrouble: true, failing: 0.9}
+	for range 4 {
+		c.succeed(false, true, ceiling)
+	}
+	if c.limit < 4.5 || c.limit > 5 {
+		t.Errorf("limit after a round in trouble: got %v, want about 5", c.limit)
+	}
+}
+
 func TestNarrowRunDoesNotOpen(t *testing.T) {
 	o := testOutage()
 	c := o.fresh()

@@ -50,6 +50,9 @@ func TestPauseOfEachScope(t *testing.T) {
 	for _, scope := range []centrifuge.QueueKey{key("a", "x"), key("a", ""), key("", "x")} {
 		for _, exists := range []bool{true, false} {
 			s := newScheduler(schedule.Options{})
+			for _, other := range []centrifuge.QueueKey{key("a", "x"), key("a", ""), key("", "x")} {
+				s.SetPolicy(start, other, centrifuge.QueuePolicy{Weight: 2})
+			}
 			put := func() { s.Ready(start, key("a", "x"), id(1), start.Add(ttl)) }
 			if exists {
 				put()
@@ -89,6 +92,27 @@ func TestRateOfADestinationGovernsItsQueues(t *testing.T) {
 	}
 	if sent != 4+19 {
 		t.Errorf("%d jobs in two seconds, want a burst of 4 and 19 more", sent)
+	}
+}
+
+func TestNewRateDoesNotFillTheBucket(t *testing.T) {
+	s := newScheduler(schedule.Options{})
+	fill(s, key("a", "x"), 100)
+	for i, scope := range []centrifuge.QueueKey{key("a", "x"), key("", "x")} {
+		now := start.Add(time.Duration(i) * time.Hour)
+		s.SetPolicy(now, scope, centrifuge.QueuePolicy{Rate: 1, Burst: 5})
+		if sent := failAll(s, now, never, 100); sent != 5 {
+			t.Fatalf("%v: %d sent of a full bucket, want 5", scope, sent)
+		}
+		s.SetPolicy(now, scope, centrifuge.QueuePolicy{Rate: 2, Burst: 5})
+		if sent := failAll(s, now, never, 100); sent != 0 {
+			t.Errorf("%v: %d sent after a new rate, want none", scope, sent)
+		}
+		now = now.Add(time.Second)
+		if sent := failAll(s, now, never, 100); sent != 2 {
+			t.Errorf("%v: %d sent a second after a new rate of 2, want 2", scope, sent)
+		}
+		s.SetPolicy(now, scope, centrifuge.QueuePolicy{})
 	}
 }
 

@@ -136,7 +136,6 @@ func (w *wheel) rewind(tick uint32) {
 	}
 	w.spread = 0
 	w.hand = tick
-	w.enter()
 	for it, ok := w.slab.pop(&current); ok; it, ok = w.slab.pop(&current) {
 		w.add(it)
 	}
