@@ -263,6 +263,9 @@ func newMeter(b *testing.B, tune tuning) *meter {
 	if err != nil {
 		b.Fatal(err)
 	}
+	if h, err := inspect(db.path); err != nil || h.pageSize != tune.pageSize {
+		b.Fatalf("pages of %d bytes, %v, want %d", h.pageSize, err, tune.pageSize)
+	}
 	return &meter{b: b, db: db}
 }
 

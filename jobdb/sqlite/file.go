@@ -133,13 +133,12 @@ func create(ctx context.Context, path string, tune tuning) error {
 	if err := remove(unfinished); err != nil {
 		return err
 	}
-	db, err := connect(unfinished, "rwc",
-		fmt.Sprintf("page_size(%d)", tune.pageSize), "journal_mode(WAL)", "synchronous(FULL)")
+	db, err := connect(unfinished, "rwc", fmt.Sprintf("page_size(%d)", tune.pageSize), "synchronous(FULL)")
 	if err != nil {
 		return err
 	}
 	db.SetMaxOpenConns(1)
-	_, err = db.ExecContext(ctx, fmt.Sprintf("BEGIN;\n%s\nPRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT;",
+	_, err = db.ExecContext(ctx, fmt.Sprintf("PRAGMA journal_mode = WAL; BEGIN;\n%s\nPRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT;",
 		tune.schema, applicationID, schemaVersion))
 	if err = errors.Join(err, db.Close()); err != nil {
 		return errors.Join(explain(err, false), remove(unfinished))

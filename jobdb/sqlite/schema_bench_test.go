@@ -59,7 +59,7 @@ func BenchmarkRows(b *testing.B) {
 
 func benchmarkTable(b *testing.B, table jobTable, payload, rows int, prepared bool) {
 	ctx := b.Context()
-	db, err := connect(filepath.Join(b.TempDir(), "x.db"), "rwc", "page_size(4096)", "journal_mode(WAL)", "synchronous(FULL)", cacheSize(32<<20))
+	db, err := connect(filepath.Join(b.TempDir(), "x.db"), "rwc", "journal_mode(WAL)", "synchronous(FULL)", cacheSize(32<<20))
 	if err != nil {
 		b.Fatal(err)
 	}
