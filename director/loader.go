@@ -28,7 +28,9 @@ func (t *tenure) load(ctx context.Context) {
 				break
 			}
 			if err := t.readBack(ctx, batch, ids); err != nil {
-				t.fail(err)
+				if ctx.Err() == nil {
+					t.fail(err)
+				}
 				return
 			}
 		}
