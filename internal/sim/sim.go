@@ -23,6 +23,7 @@ import (
 	"centrifuge"
 	"centrifuge/archive"
 	"centrifuge/archive/archivetest"
+	"centrifuge/jobdb/jobdbtest"
 )
 
 // Options say which run to make.
@@ -156,7 +157,9 @@ func (r *run) troubles() (*process, error) {
 				continue
 			}
 		}
-		_ = p.end() // may be anything while there are faults
+		if err := p.end(); err != nil && !errors.Is(err, jobdbtest.ErrInjected) && !errors.Is(err, errCrashed) {
+			r.witness.breaks("the process ended for a reason of its own: %v", err)
+		}
 		r.sleep(between(d, 0, oneOf(d, 0, time.Second, 2*time.Minute)))
 		if p, err = r.start(); err != nil {
 			return nil, err

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 var (
@@ -62,8 +63,11 @@ func shareOut(t *testing.T, last uint64) {
 		share := fmt.Sprintf("%d/%d", i, n)
 		t.Run("share="+share, func(t *testing.T) {
 			t.Parallel()
-			out, err := exec.CommandContext(t.Context(), program, //nolint:gosec // this program
-				"-test.run=^TestSeeds$", "-share="+share, fmt.Sprintf("-seeds=%d", last)).CombinedOutput()
+			args := []string{"-test.run=^TestSeeds$", "-share=" + share, fmt.Sprintf("-seeds=%d", last)}
+			if deadline, ok := t.Deadline(); ok { // so that it names the seed that hangs
+				args = append(args, fmt.Sprintf("-test.timeout=%s", time.Until(deadline)*9/10))
+			}
+			out, err := exec.CommandContext(t.Context(), program, args...).CombinedOutput() //nolint:gosec // this program
 			if err != nil {
 				t.Errorf("%v\n%s", err, out)
 			}
