@@ -43,8 +43,8 @@ func (b Breaker) String() string {
 
 const (
 	smoothing   = 1.0 / 8 // weight of one result in the share of failures
-	troubledAt  = 0.5     // share of failures that means an outage
-	recoveredAt = 0.25    // share of failures that means its end
+	troubledAt  = 0.75    // share of failures that means an outage
+	recoveredAt = 0.5     // share of failures that means its end
 	healthyAt   = 0.125   // share of failures up to which the limit is remembered as good
 
 	usualWindow = 60 * time.Second // over which the normal rate is measured
@@ -62,13 +62,17 @@ const (
 // failure, grows by one a round from there, and falls once a round in proportion
 // to the share of failures: by half when all fail, and by little when few do
 // (the idea of DCTCP, RFC 8257), so that an endpoint that refuses one job in
-// twenty is not throttled to a trickle. While most attempts fail, requests are
-// spaced at the rate that was usual before. A run of failures opens the breaker.
+// twenty is not throttled to a trickle. While three of four attempts fail, requests
+// are spaced at the rate at which new jobs come: what would be sent if all were
+// well. A run of failures opens the breaker.
+//
+// An endpoint that fails half of the time is not spaced: to deliver everything it
+// needs two requests a job, and backoff spreads those.
 type controller struct {
 	notBefore int64   // running clock: Retry-After, the next probe, or the pace
 	failedAt  int64   // running clock: the last failure
 	counted   int64   // running clock: the last change of usual
-	usual     float32 // requests begun in the last usualWindow, decaying, while all was well
+	usual     float32 // jobs that came in the usualWindow before counted, decaying
 	limit     float32 // of requests in flight
 	threshold float32 // the limit grows exponentially below it
 	good      float32 // the last limit at which all was well
@@ -94,10 +98,15 @@ func (o *outage) fresh() controller {
 	return controller{limit: o.initial, threshold: 1 << 20, good: o.initial}
 }
 
-// begin notes a request that is being sent. It reports whether it is a probe.
-func (c *controller) begin(now int64) (probe bool) {
+// arrive notes a new job.
+func (c *controller) arrive(now int64) {
 	since := now - c.counted
 	c.counted = now
+	c.usual = c.usual*max(1-float32(since)/float32(usualWindow), 0) + 1
+}
+
+// begin notes a request that is being sent. It reports whether it is a probe.
+func (c *controller) begin(now int64) (probe bool) {
 	switch {
 	case c.breaker == Open:
 		c.breaker = Probing
@@ -108,8 +117,6 @@ func (c *controller) begin(now int64) (probe bool) {
 			pace = min(pace, time.Duration(float64(usualWindow)/float64(c.usual)))
 		}
 		c.notBefore = max(c.notBefore, now+int64(pace))
-	case c.breaker == Closed:
-		c.usual = c.usual*max(1-float32(since)/float32(usualWindow), 0) + 1
 	}
 	return false
 }

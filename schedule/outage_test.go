@@ -187,14 +187,14 @@ func TestProbeThatTaughtNothingIsRepeated(t *testing.T) {
 	}
 }
 
-// While most requests fail, those that are sent keep to the rate that was usual,
-// and the time of the trouble does not count towards it.
+// While most requests fail, those that are sent keep to the rate at which jobs
+// came last, also when none have come for a while.
 func TestPaceOfTrouble(t *testing.T) {
 	o := testOutage()
 	c := o.fresh()
 	now := int64(0)
 	for range 6000 { // 20 a second for five minutes
-		c.begin(now)
+		c.arrive(now)
 		now += int64(50 * time.Millisecond)
 	}
 	c.suffer()
@@ -207,6 +207,7 @@ func TestPaceOfTrouble(t *testing.T) {
 		now += int64(time.Minute)
 	}
 	quiet := o.fresh()
+	quiet.arrive(0)
 	quiet.suffer()
 	quiet.begin(0)
 	if pace := time.Duration(quiet.notBefore); pace != slowestPace {

@@ -47,6 +47,14 @@ func (s *Scheduler) SetPolicy(now time.Time, scope centrifuge.QueueKey, p centri
 	}
 }
 
+// Said is what SetPolicy was last given for exactly this scope.
+func (s *Scheduler) Said(scope centrifuge.QueueKey) centrifuge.QueuePolicy {
+	if p := s.policies[scope]; p != nil {
+		return *p
+	}
+	return centrifuge.QueuePolicy{}
+}
+
 // Policy is what holds for the queue, of all that was said of it, its source and
 // its destination. The rate, weight and concurrency of its destination are
 // not among it.

@@ -103,10 +103,12 @@ func New(o Options, now time.Time) *Scheduler {
 	return s
 }
 
-// Ready puts in a job that may be sent at once.
+// Ready puts in a new job, which may be sent at once.
 func (s *Scheduler) Ready(now time.Time, key centrifuge.QueueKey, id centrifuge.ID, expireAt time.Time) {
 	s.observe(now)
-	s.put(key, item{id: id, due: s.clock.tick, expire: s.clock.ceil(expireAt)})
+	q := s.put(key, item{id: id, due: s.clock.tick, expire: s.clock.ceil(expireAt)})
+	q.health.arrive(s.clock.running)
+	s.dests[q.dest].health.arrive(s.clock.running)
 }
 
 // Wait puts in a job that may be sent from retryAt on. If it expires first it
@@ -116,11 +118,12 @@ func (s *Scheduler) Wait(now time.Time, key centrifuge.QueueKey, id centrifuge.I
 	s.put(key, item{id: id, due: s.clock.ceil(retryAt), expire: s.clock.ceil(expireAt)})
 }
 
-func (s *Scheduler) put(key centrifuge.QueueKey, it item) {
+func (s *Scheduler) put(key centrifuge.QueueKey, it item) *queue {
 	it.queue = s.queue(key)
 	if s.route(it) {
 		s.place(it.queue)
 	}
+	return s.queues[it.queue]
 }
 
 // route brings an item to where it belongs now, and reports whether its queue,
