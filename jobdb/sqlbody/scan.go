@@ -34,7 +34,7 @@ func (b *Body) Scan(ctx context.Context) iter.Seq2[*jobdb.Row, error] {
 		}()
 		defer func() {
 			cancel()
-			for range pages { //nolint:revive // until the reader has ended
+			for range pages { // until the reader has ended
 			}
 		}()
 		for page := range pages {

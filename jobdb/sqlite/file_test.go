@@ -91,6 +91,9 @@ func TestUnusableFileIsRefusedAndLeftUntouched(t *testing.T) {
 		{"without its last byte", func(t *testing.T, path string) {
 			edit(t, path, func(b []byte) []byte { return b[:len(b)-1] })
 		}, jobdb.ErrCorrupt},
+		{"without its last page", func(t *testing.T, path string) {
+			edit(t, path, func(b []byte) []byte { return b[:len(b)-4096] })
+		}, jobdb.ErrCorrupt},
 		{"of another application", func(t *testing.T, path string) {
 			edit(t, path, func(b []byte) []byte { binary.BigEndian.PutUint32(b[68:], 0x0f055112); return b })
 		}, jobdb.ErrCorrupt},
