@@ -27,6 +27,9 @@ var (
 	// ErrDamaged means that an object is there but is cut short, corrupt or
 	// written by a newer version. The error names the object.
 	ErrDamaged = errors.New("damaged or unreadable")
+
+	// ErrCursor means that a cursor is not one that a listing gave.
+	ErrCursor = errors.New("not a cursor that a listing gave")
 )
 
 // Archive reads and writes archive objects. It is safe for concurrent use, and

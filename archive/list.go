@@ -226,11 +226,11 @@ func parseCursor(cursor string) (after string, skip int, err error) {
 	}
 	name, lines, some := strings.Cut(cursor, ",")
 	if _, err := checkObjectName(name); err != nil {
-		return "", 0, fmt.Errorf("cursor %q is not one that a listing gave", cursor)
+		return "", 0, fmt.Errorf("cursor %q: %w", cursor, ErrCursor)
 	}
 	if some {
 		if skip, err = strconv.Atoi(lines); err != nil || skip < 1 {
-			return "", 0, fmt.Errorf("cursor %q is not one that a listing gave", cursor)
+			return "", 0, fmt.Errorf("cursor %q: %w", cursor, ErrCursor)
 		}
 	}
 	return name, skip, nil

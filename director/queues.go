@@ -22,6 +22,33 @@ func (d *Director) Queues(sel schedule.Selector, after centrifuge.QueueKey, limi
 	return infos, more, nil
 }
 
+// Destinations returns the state of the destinations that come after a name, and
+// whether there are more than limit.
+func (d *Director) Destinations(after string, limit int) ([]schedule.DestinationInfo, bool, error) {
+	t, err := d.current()
+	if err != nil {
+		return nil, false, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	infos, more := t.mu.sched.Destinations(t.o.Now(), after, limit)
+	return infos, more, nil
+}
+
+// Policy returns what SetPolicy was last given for exactly this scope.
+func (d *Director) Policy(scope centrifuge.QueueKey) (centrifuge.QueuePolicy, error) {
+	t, err := d.current()
+	if err != nil {
+		return centrifuge.QueuePolicy{}, err
+	}
+	if err := checkPolicy(scope, &centrifuge.QueuePolicy{}); err != nil {
+		return centrifuge.QueuePolicy{}, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.mu.sched.Said(scope), nil
+}
+
 // SetPolicy replaces the policy of a queue, of a source's queues (empty
 // destination) or of a destination (empty source). It is durable and in force
 // when SetPolicy returns.

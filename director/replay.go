@@ -23,7 +23,16 @@ type ReplayPage struct {
 
 // ListArchive returns a page of the archived jobs that the filter chooses.
 func (d *Director) ListArchive(ctx context.Context, f archive.Filter, cursor string, limit int) (archive.Page, error) {
-	return d.o.Archive.List(ctx, f, cursor, limit)
+	page, err := d.o.Archive.List(ctx, f, cursor, limit)
+	return page, badCursor(err)
+}
+
+// badCursor turns a cursor that no listing gave into an [InvalidError].
+func badCursor(err error) error {
+	if errors.Is(err, archive.ErrCursor) {
+		return &InvalidError{-1, "page_token", "is not one that a listing gave"}
+	}
+	return err
 }
 
 // Replay submits the archived jobs of one page again, at most rate a second (0: as
@@ -35,7 +44,7 @@ func (d *Director) Replay(ctx context.Context, f archive.Filter, cursor string, 
 	if err != nil {
 		return ReplayPage{}, err
 	}
-	listed, err := d.o.Archive.List(ctx, f, cursor, limit)
+	listed, err := d.ListArchive(ctx, f, cursor, limit)
 	if err != nil {
 		return ReplayPage{}, err
 	}

@@ -185,6 +185,16 @@ func TestReplayIsSafeToRunTwice(t *testing.T) {
 	})
 }
 
+func TestForeignPageToken(t *testing.T) {
+	virtual(t, t.TempDir(), &attempts{answer: always(200)}, func(t *testing.T, r *rig) {
+		_, err := r.ListArchive(t.Context(), archive.Filter{}, "elsewhere", 1)
+		invalid, ok := errors.AsType[*director.InvalidError](err)
+		if !ok || invalid.Field != "page_token" {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 func TestMaxAttempts(t *testing.T) {
 	endpoint := &attempts{answer: always(500)}
 	virtual(t, t.TempDir(), endpoint, func(t *testing.T, r *rig) {

@@ -163,7 +163,7 @@ func TestADirectorBehindTheServer(t *testing.T) {
 	if len(list.Queues) != 1 || list.Queues[0].Source != "shop" || list.Queues[0].Waiting != "1" {
 		t.Errorf("the queues are %+v", list.Queues)
 	}
-	for _, procedure := range []string{"SetPolicy", "Retry", "Expire"} {
+	for _, procedure := range []string{"GetPolicy", "SetPolicy", "Retry", "Expire"} {
 		if status, _, content := post(t, address, "/centrifuge.v1.QueueService/"+procedure, `{}`); status != http.StatusBadRequest ||
 			!strings.Contains(content, "selector") {
 			t.Errorf("%s of all queues got status %d: %s", procedure, status, content)

@@ -78,6 +78,16 @@ func (f *fake) Queues(sel schedule.Selector, after centrifuge.QueueKey, limit in
 	return f.queues(sel, after, limit)
 }
 
+func (f *fake) Destinations(after string, limit int) ([]schedule.DestinationInfo, bool, error) {
+	f.ask(after, limit)
+	return []schedule.DestinationInfo{{Destination: "d", Queues: 2, Gate: schedule.Gate{Breaker: schedule.Open}}}, true, nil
+}
+
+func (f *fake) Policy(scope centrifuge.QueueKey) (centrifuge.QueuePolicy, error) {
+	f.ask(scope)
+	return centrifuge.QueuePolicy{Rate: 7}, nil
+}
+
 func (f *fake) SetPolicy(_ context.Context, scope centrifuge.QueueKey, p centrifuge.QueuePolicy) error {
 	f.ask(scope, p)
 	return nil

@@ -208,6 +208,20 @@ func TestLeversAsJSON(t *testing.T) {
 			RetryStatuses: []int{404, 410}, Retry: centrifuge.RetryPolicy{MinBackoff: time.Second, MaxAttempts: 2},
 		},
 	})
+	_, _, content = post(t, address, "/centrifuge.v1.QueueService/GetPolicy", `{"selector": {"destination": "d"}}`)
+	equal(t, backend.asked(), []any{centrifuge.QueueKey{Destination: "d"}})
+	equalJSON(t, content, `{"policy": {"paused": false, "rate": 7, "burst": 0, "weight": 0, "concurrency": 0, "retryStatuses": []}}`)
+	_, _, content = post(t, address, "/centrifuge.v1.QueueService/ListDestinations", `{"pageSize": 1}`)
+	equal(t, backend.asked(), []any{"", 1})
+	var page struct {
+		Destinations  []struct{ Destination, Queues, Breaker string }
+		NextPageToken string
+	}
+	if err := json.Unmarshal([]byte(content), &page); err != nil || len(page.Destinations) != 1 || page.Destinations[0].Breaker != "open" {
+		t.Errorf("the destinations are %s: %v", content, err)
+	}
+	post(t, address, "/centrifuge.v1.QueueService/ListDestinations", `{"pageToken": "`+page.NextPageToken+`"}`)
+	equal(t, backend.asked(), []any{"d", 100})
 	for procedure, want := range map[string]string{"Retry": `{"jobs": "3"}`, "Expire": `{"jobs": "4"}`} {
 		_, _, content := post(t, address, "/centrifuge.v1.QueueService/"+procedure, `{"selector": {"source": "s"}}`)
 		equalJSON(t, content, want)

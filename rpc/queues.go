@@ -42,6 +42,42 @@ func (s *queueService) List(
 	return connect.NewResponse(page), nil
 }
 
+func (s *queueService) ListDestinations(
+	_ context.Context, req *connect.Request[pb.ListDestinationsRequest],
+) (*connect.Response[pb.ListDestinationsResponse], error) {
+	f := fields{index: -1}
+	limit := f.pageSize(req.Msg.GetPageSize(), 100)
+	after, err := parseQueueToken(req.Msg.GetPageToken())
+	if err != nil {
+		f.fail("page_token", "%v", err)
+	}
+	if f.err != nil {
+		return nil, f.err
+	}
+	infos, more, err := s.backend.Destinations(after.Destination, limit)
+	if err != nil {
+		return nil, err
+	}
+	page := &pb.ListDestinationsResponse{Destinations: make([]*pb.Destination, len(infos))}
+	for i := range infos {
+		page.Destinations[i] = newDestination(&infos[i])
+	}
+	if more && len(infos) > 0 {
+		page.NextPageToken = queueToken(centrifuge.QueueKey{Destination: infos[len(infos)-1].Destination})
+	}
+	return connect.NewResponse(page), nil
+}
+
+func (s *queueService) GetPolicy(
+	_ context.Context, req *connect.Request[pb.GetPolicyRequest],
+) (*connect.Response[pb.GetPolicyResponse], error) {
+	policy, err := s.backend.Policy(scope(req.Msg.GetSelector()))
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&pb.GetPolicyResponse{Policy: newQueuePolicy(&policy)}), nil
+}
+
 func (s *queueService) SetPolicy(
 	ctx context.Context, req *connect.Request[pb.SetPolicyRequest],
 ) (*connect.Response[pb.SetPolicyResponse], error) {
@@ -50,11 +86,7 @@ func (s *queueService) SetPolicy(
 	if f.err != nil {
 		return nil, f.err
 	}
-	scope := centrifuge.QueueKey{
-		Source:      req.Msg.GetSelector().GetSource(),
-		Destination: req.Msg.GetSelector().GetDestination(),
-	}
-	if err := s.backend.SetPolicy(ctx, scope, policy); err != nil {
+	if err := s.backend.SetPolicy(ctx, scope(req.Msg.GetSelector()), policy); err != nil {
 		return nil, err
 	}
 	return connect.NewResponse(&pb.SetPolicyResponse{}), nil
@@ -82,6 +114,10 @@ func (s *queueService) Expire(
 
 func selector(s *pb.QueueSelector) schedule.Selector {
 	return schedule.Selector{Source: s.GetSource(), Destination: s.GetDestination()}
+}
+
+func scope(s *pb.QueueSelector) centrifuge.QueueKey {
+	return centrifuge.QueueKey{Source: s.GetSource(), Destination: s.GetDestination()}
 }
 
 // policy reads a queue policy; absent is the zero policy. The name of its own
@@ -151,5 +187,17 @@ func newQueue(q *schedule.QueueInfo) *pb.Queue {
 		Breaker:     q.Breaker.String(),
 		HeldUntil:   timestamp(q.HeldUntil),
 		Policy:      newQueuePolicy(&q.Policy),
+	}
+}
+
+func newDestination(d *schedule.DestinationInfo) *pb.Destination {
+	return &pb.Destination{
+		Destination: text(d.Destination),
+		Queues:      int64(d.Queues),
+		InFlight:    int64(d.InFlight),
+		Limit:       int64(d.Limit),
+		Breaker:     d.Breaker.String(),
+		HeldUntil:   timestamp(d.HeldUntil),
+		Policy:      newQueuePolicy(&d.Policy),
 	}
 }

@@ -36,6 +36,8 @@ type JobBackend interface {
 // QueueBackend is behind QueueService.
 type QueueBackend interface {
 	Queues(sel schedule.Selector, after centrifuge.QueueKey, limit int) ([]schedule.QueueInfo, bool, error)
+	Destinations(after string, limit int) ([]schedule.DestinationInfo, bool, error)
+	Policy(scope centrifuge.QueueKey) (centrifuge.QueuePolicy, error)
 	SetPolicy(ctx context.Context, scope centrifuge.QueueKey, policy centrifuge.QueuePolicy) error
 	Retry(context.Context, schedule.Selector) (int, error)
 	Expire(context.Context, schedule.Selector) (int, error)

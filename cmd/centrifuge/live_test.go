@@ -148,7 +148,17 @@ func TestOperateQueuesAndArchive(t *testing.T) {
 	if out := must(t, "", "archive", "ls", server, "--source", "other", "--json"); out != "" {
 		t.Errorf("archive ls of another source said %s", out)
 	}
-	must(t, jobs.String(), "submit", server) // so that the queue is there, with its policy
+	must(t, "", "queue", "set", server, "--destination", "d", "--rate", "9000")
+	if out := must(t, "", "queue", "pause", server, "--destination", "d"); !strings.Contains(out, "paused rate=9000") {
+		t.Errorf("queue pause of a destination said %q", out)
+	}
+	if out := must(t, "", "queue", "resume", server, "--destination", "d"); !strings.Contains(out, "now: rate=9000\n") {
+		t.Errorf("queue resume of a destination said %q", out)
+	}
+	must(t, jobs.String(), "submit", server)
+	if out := must(t, "", "queue", "destinations", server); !strings.Contains(out, "rate=9000") {
+		t.Errorf("queue destinations said %s", out)
+	}
 	if out := must(t, "", with("queue resume")...); !strings.Contains(out, "rate=100 retry-status=404\n") || strings.Contains(out, "paused") {
 		t.Errorf("queue resume said %q", out)
 	}

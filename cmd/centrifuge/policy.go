@@ -53,12 +53,8 @@ func newQueuePause(r *remote, use, short string, paused bool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   use,
 		Short: short,
-		Long: short + `.
-
-The rest of a queue's policy stays as it is in force while it holds jobs. That of a
-source or a destination as a whole is replaced: if it had more than a pause, write
-it with queue set.`,
-		Args: cobra.NoArgs,
+		Long:  short + ". The rest of the policy stays as it is.",
+		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return r.setPolicy(cmd, &sel, func(ctx context.Context, c *client.Client) (*pb.QueuePolicy, error) {
 				policy, err := policyOf(ctx, c, &sel)
@@ -93,20 +89,13 @@ func (r *remote) setPolicy(cmd *cobra.Command, sel *pb.QueueSelector, make func(
 	})
 }
 
-// policyOf is the policy in force on one queue, as far as a listing tells: empty
-// for a queue that holds no jobs, and for a source or destination as a whole.
+// policyOf is what was last said of exactly the selected scope.
 func policyOf(ctx context.Context, c *client.Client, sel *pb.QueueSelector) (*pb.QueuePolicy, error) {
-	policy := new(pb.QueuePolicy)
-	if sel.GetSource() == "" || sel.GetDestination() == "" {
-		return policy, nil
+	resp, err := c.Queues.GetPolicy(ctx, connect.NewRequest(&pb.GetPolicyRequest{Selector: sel}))
+	if err != nil {
+		return nil, fmt.Errorf("get the policy of %s: %w", describe(sel), err)
 	}
-	err := eachQueue(ctx, c, sel, 1, func(q *pb.Queue) error {
-		if q.GetPolicy() != nil {
-			policy = q.GetPolicy()
-		}
-		return nil
-	})
-	return policy, err
+	return resp.Msg.GetPolicy(), nil
 }
 
 // policyText is a policy in the words of the flags of queue set.

@@ -16,6 +16,7 @@ func newQueue() *cobra.Command {
 	r := new(remote)
 	cmd := newGroup("queue", "Show the virtual queues and change how they are served",
 		newQueueList(r),
+		newQueueDestinations(r),
 		newQueueSet(r),
 		newQueuePause(r, "pause", "Stop sending; jobs are accepted and expire all the same", true),
 		newQueuePause(r, "resume", "Send again after a pause", false),
@@ -60,6 +61,45 @@ func newQueueList(r *remote) *cobra.Command {
 	addSelector(cmd, &sel)
 	cmd.Flags().IntVar(&limit, "limit", 0, "list so many at most (default all)")
 	return cmd
+}
+
+func newQueueDestinations(r *remote) *cobra.Command {
+	return &cobra.Command{
+		Use:   "destinations",
+		Short: "List the destinations that have queues, each as a whole",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := r.dial(cmd, client.Options{})
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			t := newTable(cmd.OutOrStdout(), "DESTINATION", "QUEUES", "IN FLIGHT", "LIMIT", "BREAKER", "HELD UNTIL", "POLICY")
+			for req := (&pb.ListDestinationsRequest{PageSize: 1000}); ; {
+				resp, err := c.Queues.ListDestinations(cmd.Context(), connect.NewRequest(req))
+				if err != nil {
+					return r.explain(fmt.Errorf("list destinations: %w", err))
+				}
+				for _, d := range resp.Msg.GetDestinations() {
+					if r.json {
+						if err := writeJSON(cmd.OutOrStdout(), d); err != nil {
+							return err
+						}
+						continue
+					}
+					t.row(d.GetDestination(), d.GetQueues(), d.GetInFlight(), d.GetLimit(),
+						d.GetBreaker(), stamp(d.GetHeldUntil()), dash(policyText(d.GetPolicy())))
+				}
+				if req.PageToken = resp.Msg.GetNextPageToken(); req.PageToken == "" {
+					break
+				}
+			}
+			if r.json {
+				return nil
+			}
+			return t.flush()
+		},
+	}
 }
 
 // eachQueue calls see for the selected queues, limit of them at most if it is

@@ -316,6 +316,308 @@ func (x *Queue) GetPolicy() *QueuePolicy {
 	return nil
 }
 
+// ListDestinationsRequest asks for a page of destinations.
+type ListDestinationsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many at most; 100 if 0, 1,000 at most.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before; empty for the first.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDestinationsRequest) Reset() {
+	*x = ListDestinationsRequest{}
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDestinationsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDestinationsRequest) ProtoMessage() {}
+
+func (x *ListDestinationsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDestinationsRequest.ProtoReflect.Descriptor instead.
+func (*ListDestinationsRequest) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ListDestinationsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListDestinationsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListDestinationsResponse is a page of destinations.
+type ListDestinationsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The destinations.
+	Destinations []*Destination `protobuf:"bytes,1,rep,name=destinations,proto3" json:"destinations,omitempty"`
+	// For the page after this; empty if this is the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDestinationsResponse) Reset() {
+	*x = ListDestinationsResponse{}
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDestinationsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDestinationsResponse) ProtoMessage() {}
+
+func (x *ListDestinationsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDestinationsResponse.ProtoReflect.Descriptor instead.
+func (*ListDestinationsResponse) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListDestinationsResponse) GetDestinations() []*Destination {
+	if x != nil {
+		return x.Destinations
+	}
+	return nil
+}
+
+func (x *ListDestinationsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Destination is a destination as a whole, over all its queues, as it is now.
+type Destination struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Destination string `protobuf:"bytes,1,opt,name=destination,proto3" json:"destination,omitempty"`
+	// Queues that it has.
+	Queues int64 `protobuf:"varint,2,opt,name=queues,proto3" json:"queues,omitempty"`
+	// Requests under way.
+	InFlight int64 `protobuf:"varint,3,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	// How many requests the outage controller lets be under way at once.
+	Limit int64 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	// As in Queue; what it holds, it holds for all queues.
+	Breaker string `protobuf:"bytes,5,opt,name=breaker,proto3" json:"breaker,omitempty"`
+	// Until when it is held.
+	HeldUntil *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=held_until,json=heldUntil,proto3" json:"held_until,omitempty"`
+	// The destination's own policy.
+	Policy        *QueuePolicy `protobuf:"bytes,7,opt,name=policy,proto3" json:"policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Destination) Reset() {
+	*x = Destination{}
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Destination) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Destination) ProtoMessage() {}
+
+func (x *Destination) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Destination.ProtoReflect.Descriptor instead.
+func (*Destination) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Destination) GetDestination() string {
+	if x != nil {
+		return x.Destination
+	}
+	return ""
+}
+
+func (x *Destination) GetQueues() int64 {
+	if x != nil {
+		return x.Queues
+	}
+	return 0
+}
+
+func (x *Destination) GetInFlight() int64 {
+	if x != nil {
+		return x.InFlight
+	}
+	return 0
+}
+
+func (x *Destination) GetLimit() int64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *Destination) GetBreaker() string {
+	if x != nil {
+		return x.Breaker
+	}
+	return ""
+}
+
+func (x *Destination) GetHeldUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.HeldUntil
+	}
+	return nil
+}
+
+func (x *Destination) GetPolicy() *QueuePolicy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+// GetPolicyRequest asks for a policy.
+type GetPolicyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose policy; at least one name.
+	Selector      *QueueSelector `protobuf:"bytes,1,opt,name=selector,proto3" json:"selector,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPolicyRequest) Reset() {
+	*x = GetPolicyRequest{}
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPolicyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPolicyRequest) ProtoMessage() {}
+
+func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
+func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *GetPolicyRequest) GetSelector() *QueueSelector {
+	if x != nil {
+		return x.Selector
+	}
+	return nil
+}
+
+// GetPolicyResponse is a policy.
+type GetPolicyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The policy; empty if nothing was said.
+	Policy        *QueuePolicy `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPolicyResponse) Reset() {
+	*x = GetPolicyResponse{}
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPolicyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPolicyResponse) ProtoMessage() {}
+
+func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPolicyResponse.ProtoReflect.Descriptor instead.
+func (*GetPolicyResponse) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *GetPolicyResponse) GetPolicy() *QueuePolicy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
 // QueuePolicy is what an operator says of queues. Zero fields leave the default.
 type QueuePolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -339,7 +641,7 @@ type QueuePolicy struct {
 
 func (x *QueuePolicy) Reset() {
 	*x = QueuePolicy{}
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[4]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -351,7 +653,7 @@ func (x *QueuePolicy) String() string {
 func (*QueuePolicy) ProtoMessage() {}
 
 func (x *QueuePolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[4]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -364,7 +666,7 @@ func (x *QueuePolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueuePolicy.ProtoReflect.Descriptor instead.
 func (*QueuePolicy) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{4}
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *QueuePolicy) GetPaused() bool {
@@ -429,7 +731,7 @@ type SetPolicyRequest struct {
 
 func (x *SetPolicyRequest) Reset() {
 	*x = SetPolicyRequest{}
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[5]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -441,7 +743,7 @@ func (x *SetPolicyRequest) String() string {
 func (*SetPolicyRequest) ProtoMessage() {}
 
 func (x *SetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[5]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -454,7 +756,7 @@ func (x *SetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*SetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{5}
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SetPolicyRequest) GetSelector() *QueueSelector {
@@ -480,7 +782,7 @@ type SetPolicyResponse struct {
 
 func (x *SetPolicyResponse) Reset() {
 	*x = SetPolicyResponse{}
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[6]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -492,7 +794,7 @@ func (x *SetPolicyResponse) String() string {
 func (*SetPolicyResponse) ProtoMessage() {}
 
 func (x *SetPolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[6]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -505,7 +807,7 @@ func (x *SetPolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPolicyResponse.ProtoReflect.Descriptor instead.
 func (*SetPolicyResponse) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{6}
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{11}
 }
 
 // RetryRequest makes waiting jobs due.
@@ -519,7 +821,7 @@ type RetryRequest struct {
 
 func (x *RetryRequest) Reset() {
 	*x = RetryRequest{}
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[7]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -531,7 +833,7 @@ func (x *RetryRequest) String() string {
 func (*RetryRequest) ProtoMessage() {}
 
 func (x *RetryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[7]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -544,7 +846,7 @@ func (x *RetryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryRequest.ProtoReflect.Descriptor instead.
 func (*RetryRequest) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{7}
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RetryRequest) GetSelector() *QueueSelector {
@@ -565,7 +867,7 @@ type RetryResponse struct {
 
 func (x *RetryResponse) Reset() {
 	*x = RetryResponse{}
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[8]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -577,7 +879,7 @@ func (x *RetryResponse) String() string {
 func (*RetryResponse) ProtoMessage() {}
 
 func (x *RetryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[8]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -590,7 +892,7 @@ func (x *RetryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryResponse.ProtoReflect.Descriptor instead.
 func (*RetryResponse) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{8}
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RetryResponse) GetJobs() int64 {
@@ -611,7 +913,7 @@ type ExpireRequest struct {
 
 func (x *ExpireRequest) Reset() {
 	*x = ExpireRequest{}
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[9]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -623,7 +925,7 @@ func (x *ExpireRequest) String() string {
 func (*ExpireRequest) ProtoMessage() {}
 
 func (x *ExpireRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[9]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -636,7 +938,7 @@ func (x *ExpireRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExpireRequest.ProtoReflect.Descriptor instead.
 func (*ExpireRequest) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{9}
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ExpireRequest) GetSelector() *QueueSelector {
@@ -657,7 +959,7 @@ type ExpireResponse struct {
 
 func (x *ExpireResponse) Reset() {
 	*x = ExpireResponse{}
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[10]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -669,7 +971,7 @@ func (x *ExpireResponse) String() string {
 func (*ExpireResponse) ProtoMessage() {}
 
 func (x *ExpireResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[10]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -682,7 +984,7 @@ func (x *ExpireResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExpireResponse.ProtoReflect.Descriptor instead.
 func (*ExpireResponse) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{10}
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ExpireResponse) GetJobs() int64 {
@@ -718,7 +1020,27 @@ const file_centrifuge_v1_queue_proto_rawDesc = "" +
 	"\abreaker\x18\a \x01(\tR\abreaker\x129\n" +
 	"\n" +
 	"held_until\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\theldUntil\x122\n" +
-	"\x06policy\x18\t \x01(\v2\x1a.centrifuge.v1.QueuePolicyR\x06policy\"\xe2\x01\n" +
+	"\x06policy\x18\t \x01(\v2\x1a.centrifuge.v1.QueuePolicyR\x06policy\"U\n" +
+	"\x17ListDestinationsRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"\x82\x01\n" +
+	"\x18ListDestinationsResponse\x12>\n" +
+	"\fdestinations\x18\x01 \x03(\v2\x1a.centrifuge.v1.DestinationR\fdestinations\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x83\x02\n" +
+	"\vDestination\x12 \n" +
+	"\vdestination\x18\x01 \x01(\tR\vdestination\x12\x16\n" +
+	"\x06queues\x18\x02 \x01(\x03R\x06queues\x12\x1b\n" +
+	"\tin_flight\x18\x03 \x01(\x03R\binFlight\x12\x14\n" +
+	"\x05limit\x18\x04 \x01(\x03R\x05limit\x12\x18\n" +
+	"\abreaker\x18\x05 \x01(\tR\abreaker\x129\n" +
+	"\n" +
+	"held_until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\theldUntil\x122\n" +
+	"\x06policy\x18\a \x01(\v2\x1a.centrifuge.v1.QueuePolicyR\x06policy\"L\n" +
+	"\x10GetPolicyRequest\x128\n" +
+	"\bselector\x18\x01 \x01(\v2\x1c.centrifuge.v1.QueueSelectorR\bselector\"G\n" +
+	"\x11GetPolicyResponse\x122\n" +
+	"\x06policy\x18\x01 \x01(\v2\x1a.centrifuge.v1.QueuePolicyR\x06policy\"\xe2\x01\n" +
 	"\vQueuePolicy\x12\x16\n" +
 	"\x06paused\x18\x01 \x01(\bR\x06paused\x12\x12\n" +
 	"\x04rate\x18\x02 \x01(\x01R\x04rate\x12\x14\n" +
@@ -738,9 +1060,11 @@ const file_centrifuge_v1_queue_proto_rawDesc = "" +
 	"\rExpireRequest\x128\n" +
 	"\bselector\x18\x01 \x01(\v2\x1c.centrifuge.v1.QueueSelectorR\bselector\"$\n" +
 	"\x0eExpireResponse\x12\x12\n" +
-	"\x04jobs\x18\x01 \x01(\x03R\x04jobs2\xc2\x02\n" +
+	"\x04jobs\x18\x01 \x01(\x03R\x04jobs2\xf7\x03\n" +
 	"\fQueueService\x12W\n" +
-	"\x04List\x12&.centrifuge.v1.QueueServiceListRequest\x1a'.centrifuge.v1.QueueServiceListResponse\x12N\n" +
+	"\x04List\x12&.centrifuge.v1.QueueServiceListRequest\x1a'.centrifuge.v1.QueueServiceListResponse\x12c\n" +
+	"\x10ListDestinations\x12&.centrifuge.v1.ListDestinationsRequest\x1a'.centrifuge.v1.ListDestinationsResponse\x12N\n" +
+	"\tGetPolicy\x12\x1f.centrifuge.v1.GetPolicyRequest\x1a .centrifuge.v1.GetPolicyResponse\x12N\n" +
 	"\tSetPolicy\x12\x1f.centrifuge.v1.SetPolicyRequest\x1a .centrifuge.v1.SetPolicyResponse\x12B\n" +
 	"\x05Retry\x12\x1b.centrifuge.v1.RetryRequest\x1a\x1c.centrifuge.v1.RetryResponse\x12E\n" +
 	"\x06Expire\x12\x1c.centrifuge.v1.ExpireRequest\x1a\x1d.centrifuge.v1.ExpireResponseB+Z)centrifuge/gen/centrifuge/v1;centrifugev1b\x06proto3"
@@ -757,45 +1081,59 @@ func file_centrifuge_v1_queue_proto_rawDescGZIP() []byte {
 	return file_centrifuge_v1_queue_proto_rawDescData
 }
 
-var file_centrifuge_v1_queue_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_centrifuge_v1_queue_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_centrifuge_v1_queue_proto_goTypes = []any{
 	(*QueueSelector)(nil),            // 0: centrifuge.v1.QueueSelector
 	(*QueueServiceListRequest)(nil),  // 1: centrifuge.v1.QueueServiceListRequest
 	(*QueueServiceListResponse)(nil), // 2: centrifuge.v1.QueueServiceListResponse
 	(*Queue)(nil),                    // 3: centrifuge.v1.Queue
-	(*QueuePolicy)(nil),              // 4: centrifuge.v1.QueuePolicy
-	(*SetPolicyRequest)(nil),         // 5: centrifuge.v1.SetPolicyRequest
-	(*SetPolicyResponse)(nil),        // 6: centrifuge.v1.SetPolicyResponse
-	(*RetryRequest)(nil),             // 7: centrifuge.v1.RetryRequest
-	(*RetryResponse)(nil),            // 8: centrifuge.v1.RetryResponse
-	(*ExpireRequest)(nil),            // 9: centrifuge.v1.ExpireRequest
-	(*ExpireResponse)(nil),           // 10: centrifuge.v1.ExpireResponse
-	(*timestamppb.Timestamp)(nil),    // 11: google.protobuf.Timestamp
-	(*RetryPolicy)(nil),              // 12: centrifuge.v1.RetryPolicy
+	(*ListDestinationsRequest)(nil),  // 4: centrifuge.v1.ListDestinationsRequest
+	(*ListDestinationsResponse)(nil), // 5: centrifuge.v1.ListDestinationsResponse
+	(*Destination)(nil),              // 6: centrifuge.v1.Destination
+	(*GetPolicyRequest)(nil),         // 7: centrifuge.v1.GetPolicyRequest
+	(*GetPolicyResponse)(nil),        // 8: centrifuge.v1.GetPolicyResponse
+	(*QueuePolicy)(nil),              // 9: centrifuge.v1.QueuePolicy
+	(*SetPolicyRequest)(nil),         // 10: centrifuge.v1.SetPolicyRequest
+	(*SetPolicyResponse)(nil),        // 11: centrifuge.v1.SetPolicyResponse
+	(*RetryRequest)(nil),             // 12: centrifuge.v1.RetryRequest
+	(*RetryResponse)(nil),            // 13: centrifuge.v1.RetryResponse
+	(*ExpireRequest)(nil),            // 14: centrifuge.v1.ExpireRequest
+	(*ExpireResponse)(nil),           // 15: centrifuge.v1.ExpireResponse
+	(*timestamppb.Timestamp)(nil),    // 16: google.protobuf.Timestamp
+	(*RetryPolicy)(nil),              // 17: centrifuge.v1.RetryPolicy
 }
 var file_centrifuge_v1_queue_proto_depIdxs = []int32{
 	0,  // 0: centrifuge.v1.QueueServiceListRequest.selector:type_name -> centrifuge.v1.QueueSelector
 	3,  // 1: centrifuge.v1.QueueServiceListResponse.queues:type_name -> centrifuge.v1.Queue
-	11, // 2: centrifuge.v1.Queue.held_until:type_name -> google.protobuf.Timestamp
-	4,  // 3: centrifuge.v1.Queue.policy:type_name -> centrifuge.v1.QueuePolicy
-	12, // 4: centrifuge.v1.QueuePolicy.retry:type_name -> centrifuge.v1.RetryPolicy
-	0,  // 5: centrifuge.v1.SetPolicyRequest.selector:type_name -> centrifuge.v1.QueueSelector
-	4,  // 6: centrifuge.v1.SetPolicyRequest.policy:type_name -> centrifuge.v1.QueuePolicy
-	0,  // 7: centrifuge.v1.RetryRequest.selector:type_name -> centrifuge.v1.QueueSelector
-	0,  // 8: centrifuge.v1.ExpireRequest.selector:type_name -> centrifuge.v1.QueueSelector
-	1,  // 9: centrifuge.v1.QueueService.List:input_type -> centrifuge.v1.QueueServiceListRequest
-	5,  // 10: centrifuge.v1.QueueService.SetPolicy:input_type -> centrifuge.v1.SetPolicyRequest
-	7,  // 11: centrifuge.v1.QueueService.Retry:input_type -> centrifuge.v1.RetryRequest
-	9,  // 12: centrifuge.v1.QueueService.Expire:input_type -> centrifuge.v1.ExpireRequest
-	2,  // 13: centrifuge.v1.QueueService.List:output_type -> centrifuge.v1.QueueServiceListResponse
-	6,  // 14: centrifuge.v1.QueueService.SetPolicy:output_type -> centrifuge.v1.SetPolicyResponse
-	8,  // 15: centrifuge.v1.QueueService.Retry:output_type -> centrifuge.v1.RetryResponse
-	10, // 16: centrifuge.v1.QueueService.Expire:output_type -> centrifuge.v1.ExpireResponse
-	13, // [13:17] is the sub-list for method output_type
-	9,  // [9:13] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	16, // 2: centrifuge.v1.Queue.held_until:type_name -> google.protobuf.Timestamp
+	9,  // 3: centrifuge.v1.Queue.policy:type_name -> centrifuge.v1.QueuePolicy
+	6,  // 4: centrifuge.v1.ListDestinationsResponse.destinations:type_name -> centrifuge.v1.Destination
+	16, // 5: centrifuge.v1.Destination.held_until:type_name -> google.protobuf.Timestamp
+	9,  // 6: centrifuge.v1.Destination.policy:type_name -> centrifuge.v1.QueuePolicy
+	0,  // 7: centrifuge.v1.GetPolicyRequest.selector:type_name -> centrifuge.v1.QueueSelector
+	9,  // 8: centrifuge.v1.GetPolicyResponse.policy:type_name -> centrifuge.v1.QueuePolicy
+	17, // 9: centrifuge.v1.QueuePolicy.retry:type_name -> centrifuge.v1.RetryPolicy
+	0,  // 10: centrifuge.v1.SetPolicyRequest.selector:type_name -> centrifuge.v1.QueueSelector
+	9,  // 11: centrifuge.v1.SetPolicyRequest.policy:type_name -> centrifuge.v1.QueuePolicy
+	0,  // 12: centrifuge.v1.RetryRequest.selector:type_name -> centrifuge.v1.QueueSelector
+	0,  // 13: centrifuge.v1.ExpireRequest.selector:type_name -> centrifuge.v1.QueueSelector
+	1,  // 14: centrifuge.v1.QueueService.List:input_type -> centrifuge.v1.QueueServiceListRequest
+	4,  // 15: centrifuge.v1.QueueService.ListDestinations:input_type -> centrifuge.v1.ListDestinationsRequest
+	7,  // 16: centrifuge.v1.QueueService.GetPolicy:input_type -> centrifuge.v1.GetPolicyRequest
+	10, // 17: centrifuge.v1.QueueService.SetPolicy:input_type -> centrifuge.v1.SetPolicyRequest
+	12, // 18: centrifuge.v1.QueueService.Retry:input_type -> centrifuge.v1.RetryRequest
+	14, // 19: centrifuge.v1.QueueService.Expire:input_type -> centrifuge.v1.ExpireRequest
+	2,  // 20: centrifuge.v1.QueueService.List:output_type -> centrifuge.v1.QueueServiceListResponse
+	5,  // 21: centrifuge.v1.QueueService.ListDestinations:output_type -> centrifuge.v1.ListDestinationsResponse
+	8,  // 22: centrifuge.v1.QueueService.GetPolicy:output_type -> centrifuge.v1.GetPolicyResponse
+	11, // 23: centrifuge.v1.QueueService.SetPolicy:output_type -> centrifuge.v1.SetPolicyResponse
+	13, // 24: centrifuge.v1.QueueService.Retry:output_type -> centrifuge.v1.RetryResponse
+	15, // 25: centrifuge.v1.QueueService.Expire:output_type -> centrifuge.v1.ExpireResponse
+	20, // [20:26] is the sub-list for method output_type
+	14, // [14:20] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_centrifuge_v1_queue_proto_init() }
@@ -810,7 +1148,7 @@ func file_centrifuge_v1_queue_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_centrifuge_v1_queue_proto_rawDesc), len(file_centrifuge_v1_queue_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -35,6 +35,11 @@ const (
 const (
 	// QueueServiceListProcedure is the fully-qualified name of the QueueService's List RPC.
 	QueueServiceListProcedure = "/centrifuge.v1.QueueService/List"
+	// QueueServiceListDestinationsProcedure is the fully-qualified name of the QueueService's
+	// ListDestinations RPC.
+	QueueServiceListDestinationsProcedure = "/centrifuge.v1.QueueService/ListDestinations"
+	// QueueServiceGetPolicyProcedure is the fully-qualified name of the QueueService's GetPolicy RPC.
+	QueueServiceGetPolicyProcedure = "/centrifuge.v1.QueueService/GetPolicy"
 	// QueueServiceSetPolicyProcedure is the fully-qualified name of the QueueService's SetPolicy RPC.
 	QueueServiceSetPolicyProcedure = "/centrifuge.v1.QueueService/SetPolicy"
 	// QueueServiceRetryProcedure is the fully-qualified name of the QueueService's Retry RPC.
@@ -48,6 +53,12 @@ type QueueServiceClient interface {
 	// List returns the queues that hold jobs or have a state worth telling, in
 	// the order of destination and source.
 	List(context.Context, *connect.Request[v1.QueueServiceListRequest]) (*connect.Response[v1.QueueServiceListResponse], error)
+	// ListDestinations returns the destinations that have queues, each as a whole,
+	// in the order of their names.
+	ListDestinations(context.Context, *connect.Request[v1.ListDestinationsRequest]) (*connect.Response[v1.ListDestinationsResponse], error)
+	// GetPolicy returns what SetPolicy was last given for exactly the selected
+	// scope; it is empty if nothing was said of it.
+	GetPolicy(context.Context, *connect.Request[v1.GetPolicyRequest]) (*connect.Response[v1.GetPolicyResponse], error)
 	// SetPolicy replaces the policy of a queue, of all queues of a source, or of
 	// a destination as a whole. It answers when the policy is durable and in force.
 	SetPolicy(context.Context, *connect.Request[v1.SetPolicyRequest]) (*connect.Response[v1.SetPolicyResponse], error)
@@ -75,6 +86,18 @@ func NewQueueServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(queueServiceMethods.ByName("List")),
 			connect.WithClientOptions(opts...),
 		),
+		listDestinations: connect.NewClient[v1.ListDestinationsRequest, v1.ListDestinationsResponse](
+			httpClient,
+			baseURL+QueueServiceListDestinationsProcedure,
+			connect.WithSchema(queueServiceMethods.ByName("ListDestinations")),
+			connect.WithClientOptions(opts...),
+		),
+		getPolicy: connect.NewClient[v1.GetPolicyRequest, v1.GetPolicyResponse](
+			httpClient,
+			baseURL+QueueServiceGetPolicyProcedure,
+			connect.WithSchema(queueServiceMethods.ByName("GetPolicy")),
+			connect.WithClientOptions(opts...),
+		),
 		setPolicy: connect.NewClient[v1.SetPolicyRequest, v1.SetPolicyResponse](
 			httpClient,
 			baseURL+QueueServiceSetPolicyProcedure,
@@ -98,15 +121,27 @@ func NewQueueServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 
 // queueServiceClient implements QueueServiceClient.
 type queueServiceClient struct {
-	list      *connect.Client[v1.QueueServiceListRequest, v1.QueueServiceListResponse]
-	setPolicy *connect.Client[v1.SetPolicyRequest, v1.SetPolicyResponse]
-	retry     *connect.Client[v1.RetryRequest, v1.RetryResponse]
-	expire    *connect.Client[v1.ExpireRequest, v1.ExpireResponse]
+	list             *connect.Client[v1.QueueServiceListRequest, v1.QueueServiceListResponse]
+	listDestinations *connect.Client[v1.ListDestinationsRequest, v1.ListDestinationsResponse]
+	getPolicy        *connect.Client[v1.GetPolicyRequest, v1.GetPolicyResponse]
+	setPolicy        *connect.Client[v1.SetPolicyRequest, v1.SetPolicyResponse]
+	retry            *connect.Client[v1.RetryRequest, v1.RetryResponse]
+	expire           *connect.Client[v1.ExpireRequest, v1.ExpireResponse]
 }
 
 // List calls centrifuge.v1.QueueService.List.
 func (c *queueServiceClient) List(ctx context.Context, req *connect.Request[v1.QueueServiceListRequest]) (*connect.Response[v1.QueueServiceListResponse], error) {
 	return c.list.CallUnary(ctx, req)
+}
+
+// ListDestinations calls centrifuge.v1.QueueService.ListDestinations.
+func (c *queueServiceClient) ListDestinations(ctx context.Context, req *connect.Request[v1.ListDestinationsRequest]) (*connect.Response[v1.ListDestinationsResponse], error) {
+	return c.listDestinations.CallUnary(ctx, req)
+}
+
+// GetPolicy calls centrifuge.v1.QueueService.GetPolicy.
+func (c *queueServiceClient) GetPolicy(ctx context.Context, req *connect.Request[v1.GetPolicyRequest]) (*connect.Response[v1.GetPolicyResponse], error) {
+	return c.getPolicy.CallUnary(ctx, req)
 }
 
 // SetPolicy calls centrifuge.v1.QueueService.SetPolicy.
@@ -129,6 +164,12 @@ type QueueServiceHandler interface {
 	// List returns the queues that hold jobs or have a state worth telling, in
 	// the order of destination and source.
 	List(context.Context, *connect.Request[v1.QueueServiceListRequest]) (*connect.Response[v1.QueueServiceListResponse], error)
+	// ListDestinations returns the destinations that have queues, each as a whole,
+	// in the order of their names.
+	ListDestinations(context.Context, *connect.Request[v1.ListDestinationsRequest]) (*connect.Response[v1.ListDestinationsResponse], error)
+	// GetPolicy returns what SetPolicy was last given for exactly the selected
+	// scope; it is empty if nothing was said of it.
+	GetPolicy(context.Context, *connect.Request[v1.GetPolicyRequest]) (*connect.Response[v1.GetPolicyResponse], error)
 	// SetPolicy replaces the policy of a queue, of all queues of a source, or of
 	// a destination as a whole. It answers when the policy is durable and in force.
 	SetPolicy(context.Context, *connect.Request[v1.SetPolicyRequest]) (*connect.Response[v1.SetPolicyResponse], error)
@@ -150,6 +191,18 @@ func NewQueueServiceHandler(svc QueueServiceHandler, opts ...connect.HandlerOpti
 		QueueServiceListProcedure,
 		svc.List,
 		connect.WithSchema(queueServiceMethods.ByName("List")),
+		connect.WithHandlerOptions(opts...),
+	)
+	queueServiceListDestinationsHandler := connect.NewUnaryHandler(
+		QueueServiceListDestinationsProcedure,
+		svc.ListDestinations,
+		connect.WithSchema(queueServiceMethods.ByName("ListDestinations")),
+		connect.WithHandlerOptions(opts...),
+	)
+	queueServiceGetPolicyHandler := connect.NewUnaryHandler(
+		QueueServiceGetPolicyProcedure,
+		svc.GetPolicy,
+		connect.WithSchema(queueServiceMethods.ByName("GetPolicy")),
 		connect.WithHandlerOptions(opts...),
 	)
 	queueServiceSetPolicyHandler := connect.NewUnaryHandler(
@@ -174,6 +227,10 @@ func NewQueueServiceHandler(svc QueueServiceHandler, opts ...connect.HandlerOpti
 		switch r.URL.Path {
 		case QueueServiceListProcedure:
 			queueServiceListHandler.ServeHTTP(w, r)
+		case QueueServiceListDestinationsProcedure:
+			queueServiceListDestinationsHandler.ServeHTTP(w, r)
+		case QueueServiceGetPolicyProcedure:
+			queueServiceGetPolicyHandler.ServeHTTP(w, r)
 		case QueueServiceSetPolicyProcedure:
 			queueServiceSetPolicyHandler.ServeHTTP(w, r)
 		case QueueServiceRetryProcedure:
@@ -191,6 +248,14 @@ type UnimplementedQueueServiceHandler struct{}
 
 func (UnimplementedQueueServiceHandler) List(context.Context, *connect.Request[v1.QueueServiceListRequest]) (*connect.Response[v1.QueueServiceListResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("centrifuge.v1.QueueService.List is not implemented"))
+}
+
+func (UnimplementedQueueServiceHandler) ListDestinations(context.Context, *connect.Request[v1.ListDestinationsRequest]) (*connect.Response[v1.ListDestinationsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("centrifuge.v1.QueueService.ListDestinations is not implemented"))
+}
+
+func (UnimplementedQueueServiceHandler) GetPolicy(context.Context, *connect.Request[v1.GetPolicyRequest]) (*connect.Response[v1.GetPolicyResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("centrifuge.v1.QueueService.GetPolicy is not implemented"))
 }
 
 func (UnimplementedQueueServiceHandler) SetPolicy(context.Context, *connect.Request[v1.SetPolicyRequest]) (*connect.Response[v1.SetPolicyResponse], error) {
