@@ -69,6 +69,7 @@ type run struct {
 	current   atomic.Pointer[process]
 	processes int           // started; owned by Run
 	calmed    chan struct{} // closed when the faults cease, or something is broken
+	well      time.Time     // by the Director's clock: when all was well again
 }
 
 // Run makes the run. It must be called in a bubble of testing/synctest, and

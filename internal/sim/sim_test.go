@@ -89,9 +89,7 @@ func runSeed(t *testing.T, n uint64) {
 			t.Errorf("%s\nthe last events:\n%s\n%s\n\nreproduce with:\n\tgo test ./internal/sim -run TestSeeds -seed %d -v",
 				strings.Join(report.Violations, "\n"), strings.Join(report.Tail, "\n"), report.Plan, n)
 		}
-		if *seed > 0 {
-			t.Logf("%d jobs, %d attempts, %d archived, %d duplicates of %d in doubt, %d processes, %d tenures",
-				report.Jobs, report.Attempts, report.Archived, report.Duplicates, report.Excuses, report.Processes, report.Tenures)
-		}
+		t.Logf("%d jobs, %d attempts, %d archived, %d duplicates of %d in doubt, %d processes, %d tenures",
+			report.Jobs, report.Attempts, report.Archived, report.Duplicates, report.Excuses, report.Processes, report.Tenures)
 	})
 }

@@ -105,3 +105,22 @@ func (w *witness) archivedLocked(j *witnessed, t *centrifuge.Transition) {
 		w.breaksLocked("job %s is called archived, and object %s does not hold it", t.JobID, t.Error)
 	}
 }
+
+// reason is why the job went to the archive, empty if it did not.
+func (j *witnessed) reason() centrifuge.ErrorCode {
+	if j.life.State != centrifuge.StateArchived {
+		return centrifuge.ErrorNone
+	}
+	return j.log[len(j.log)-1].ErrorCode
+}
+
+// spent reports whether the log says of the job's last failure that no attempt is
+// left, which a crash may have kept from the archiver.
+func (j *witnessed) spent() bool {
+	for i := len(j.log) - 1; i >= 0; i-- {
+		if j.log[i].State == centrifuge.StateAwaitingRetry {
+			return !j.log[i].RetryAt.Before(j.job.ExpireAt)
+		}
+	}
+	return false
+}

@@ -1,6 +1,9 @@
 package sim
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"time"
 
 	"centrifuge"
@@ -156,4 +159,13 @@ func (w *witness) flushing(sel schedule.Selector) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.mu.words.flushes = append(w.mu.words.flushes, sel)
+}
+
+// scopes are those of which anything was said.
+func (w *witness) scopes() []centrifuge.QueueKey {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(w.mu.words.policies), func(a, b centrifuge.QueueKey) int {
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Destination, b.Destination))
+	})
 }
