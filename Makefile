@@ -13,6 +13,7 @@ VERSION  := $(shell git describe --always --dirty 2>/dev/null || echo dev)
 TOOLS    := $(CURDIR)/.tools
 LINTER   := $(TOOLS)/golangci-lint
 BUF      := $(TOOLS)/buf
+S3SERVER := $(TOOLS)/versitygw
 
 ARGS     ?=
 FUZZTIME ?= 20s
@@ -75,7 +76,7 @@ vet: ## go vet
 	cd bench/peers && go vet ./...
 
 .PHONY: unit
-unit: cc ## All tests, with the race detector, in random order (ARGS="-run …")
+unit: cc $(S3SERVER) ## All tests, with the race detector, in random order (ARGS="-run …")
 	go test -race -shuffle=on -timeout=15m $(ARGS) ./...
 
 .PHONY: fuzz
@@ -99,7 +100,7 @@ generate: $(BUF) ## Format the schema and write gen/ from it
 	$(BUF) generate
 
 .PHONY: tools
-tools: $(LINTER) $(BUF) ## Build the pinned tools into .tools
+tools: $(LINTER) $(BUF) $(S3SERVER) ## Build the pinned tools into .tools
 
 .PHONY: clean
 clean: ## Remove what was built (never ./data: it holds jobs)
