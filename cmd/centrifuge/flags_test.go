@@ -16,7 +16,7 @@ import (
 // the environment or from YAML is found.
 func TestEveryServeFlagIsConfigurable(t *testing.T) {
 	values := map[string]string{
-		"listen": "127.0.0.1:1", "data-dir": "/x", "token-file": "/t", "tls-cert": "/c", "tls-key": "/k",
+		"listen": "127.0.0.1:1", "data-dir": "/x", "archive": "s3://x", "token-file": "/t", "tls-cert": "/c", "tls-key": "/k",
 		"open-metrics": "true", "pprof": "true", "max-connections": "11", "allow-network": "10.0.0.0/8,fd00::/8",
 		"ca-file": "/a", "proxy": "http://p:1", "max-in-flight": "12", "max-per-destination": "13",
 		"max-per-queue": "14", "max-pending": "15", "commit-interval": "16ms", "cache-size": "17MiB",

@@ -29,11 +29,8 @@ import (
 	"centrifuge/schedule"
 )
 
-// What lies in the data folder beside the lease.
-const (
-	jobdbName   = "jobdb-000001.db"
-	archiveName = "archive"
-)
+// What lies in the data folder beside the lease and, by default, the archive.
+const jobdbName = "jobdb-000001.db"
 
 func newServe() *cobra.Command {
 	var o serveOptions
@@ -82,11 +79,11 @@ func serve(ctx context.Context, o *serveOptions, logger *slog.Logger) (err error
 		return fmt.Errorf("%w; one process serves a folder (--data-dir)", err)
 	}
 	defer func() { err = errors.Join(err, owned.Close()) }()
-	folder, err := archive.OpenFolder(filepath.Join(o.dataDir, archiveName))
+	store, err := openArchive(ctx, o, logger)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, folder.Close()) }()
+	defer func() { err = errors.Join(err, store.Close()) }()
 	deliverer, err := newDeliverer(o)
 	if err != nil {
 		return err
@@ -102,7 +99,7 @@ func serve(ctx context.Context, o *serveOptions, logger *slog.Logger) (err error
 			return sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(o.dataDir, jobdbName), Epoch: epoch, Logger: logger})
 		},
 		Deliverer: tracer.deliverer(deliverer),
-		Archive:   archive.New(folder),
+		Archive:   archive.New(store),
 		Schedule: schedule.Options{
 			MaxInFlight:       o.maxInFlight,
 			MaxPerDestination: o.maxPerDestination,
@@ -142,7 +139,7 @@ func serve(ctx context.Context, o *serveOptions, logger *slog.Logger) (err error
 // Submits; attempts under way end, or are cut off after the grace; what was
 // logged is flushed and the JobDB closed; all that the Director does. Only then
 // the listener closes, and calls under way get the answers that are due to them.
-// The archive's folder and the lease, which serve let go of after that, are last:
+// The archive and the lease, which serve let go of after that, are last:
 // whoever takes the lease over finds nobody else writing.
 func direct(ctx context.Context, d *director.Director, server *rpc.Server, listener net.Listener, logger *slog.Logger) error {
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))

@@ -14,6 +14,7 @@ import (
 type serveOptions struct {
 	listen  string
 	dataDir string
+	archive string
 
 	tokenFile       string
 	tlsCert, tlsKey string
@@ -48,6 +49,7 @@ func (o *serveOptions) addTo(fs *pflag.FlagSet) {
 
 	fs.StringVar(&o.listen, "listen", "127.0.0.1:7800", "`address` of RPC, health and metrics; port 0 takes a free one")
 	fs.StringVar(&o.dataDir, "data-dir", "./data", "`folder` of the JobDB and the archive")
+	fs.StringVar(&o.archive, "archive", "", "`place` of the archive: a folder, or s3://bucket/prefix?region=… (default archive in the data folder)")
 
 	fs.StringVar(&o.tokenFile, "token-file", "", "`file` of bearer tokens, TOKEN or NAME:TOKEN a line; needed to listen beyond loopback")
 	fs.StringVar(&o.tlsCert, "tls-cert", "", "PEM `file` of the listener's certificate; turns TLS on")
@@ -96,6 +98,9 @@ func (o *serveOptions) check() error {
 	}
 	if (o.tlsCert == "") != (o.tlsKey == "") {
 		return usagef("--tls-cert and --tls-key go together")
+	}
+	if err := checkArchive(o.archive); err != nil {
+		return err
 	}
 	if o.logFormat != "text" && o.logFormat != "json" {
 		return usagef("--log-format %s: want text or json", o.logFormat)
