@@ -75,8 +75,11 @@ func serve(ctx context.Context, o *serveOptions, logger *slog.Logger) (err error
 	}
 	defer func() { err = errors.Join(err, tracer.close(ctx)) }()
 	owned, err := acquire(ctx, o.dataDir)
+	if errors.Is(err, lease.ErrHeld) {
+		err = fmt.Errorf("%w; one process serves a folder (--data-dir)", err)
+	}
 	if err != nil {
-		return fmt.Errorf("%w; one process serves a folder (--data-dir)", err)
+		return err
 	}
 	defer func() { err = errors.Join(err, owned.Close()) }()
 	store, err := openArchive(ctx, o, logger)
