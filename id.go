@@ -73,8 +73,12 @@ func NewIDs(random io.Reader) *IDs { return &IDs{random: random} }
 func (g *IDs) Next(now time.Time) (ID, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if next, err := ksuid.FromParts(now, make([]byte, 16)); err == nil && second(ID(next)) > second(g.mu.last) {
-		id := ID(next)
+	var zeros [16]byte
+	next, err := ksuid.FromParts(now, zeros[:])
+	if err != nil {
+		return ID{}, fmt.Errorf("make an id: %w", err)
+	}
+	if id := ID(next); second(id) > second(g.mu.last) {
 		if _, err := io.ReadFull(g.random, id[4:]); err != nil {
 			return ID{}, fmt.Errorf("make an id: read randomness: %w", err)
 		}

@@ -60,7 +60,7 @@ type committer struct {
 	interval time.Duration
 	now      func() time.Time
 	apply    func(*group) // called by run after each commit
-	stall    func(bool)   // called by run when commits begin and cease to be refused
+	stall    func(error)  // called by run when commits begin to be refused, and with nil when that ends
 	metrics  *metrics
 
 	// between is held by run from the beginning of a commit to the end of its
@@ -247,8 +247,8 @@ func (c *committer) commit(ctx context.Context, g *group) error {
 		c.refuse(g, err)
 		c.refuseOpen(err)
 		if try == 1 {
-			c.stall(true)
-			defer c.stall(false)
+			c.stall(err)
+			defer c.stall(nil)
 		}
 		select {
 		case <-time.After(min(time.Duration(try)*100*time.Millisecond, time.Second)):
@@ -286,13 +286,8 @@ func (c *committer) refuse(g *group, err error) {
 	if len(g.intakes) == 0 {
 		return
 	}
-	if errors.Is(err, jobdb.ErrFull) {
-		err = &ExhaustedError{Reason: "the JobDB's storage is full", RetryAfter: time.Second}
-	} else {
-		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
 	for _, in := range g.intakes {
-		in.done <- err
+		in.done <- refusal(err)
 	}
 	g.intakes = g.intakes[:0]
 	g.batch.Jobs, g.batch.Transactions = g.batch.Jobs[:0], g.batch.Transactions[:0]
@@ -303,6 +298,15 @@ func (c *committer) refuse(g *group, err error) {
 		}
 	}
 	g.effects = kept
+}
+
+// refusal is what a Submit is told when a commit failed for certain.
+func refusal(err error) error {
+	reason := "the JobDB refuses commits"
+	if errors.Is(err, jobdb.ErrFull) {
+		reason = "the JobDB's storage is full"
+	}
+	return &ExhaustedError{Reason: reason, RetryAfter: time.Second}
 }
 
 // abort tells everyone who waits, in the group at hand and in the open one, that

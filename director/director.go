@@ -60,7 +60,10 @@ func (d *Director) Run(ctx context.Context) error {
 	for wait := time.Second; ; wait = min(2*wait, reopenBackoff) {
 		began := d.o.Now()
 		err := d.serve(ctx)
-		if ctx.Err() != nil || hopeless(err) {
+		switch {
+		case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+			return nil // it ended while the JobDB was being opened or recovered
+		case ctx.Err() != nil || hopeless(err):
 			return err
 		}
 		if d.o.Now().Sub(began) > reopenBackoff {

@@ -198,8 +198,8 @@ func (t *tenure) admit(size int64) error {
 	t.mu.Unlock()
 	total := t.books.total()
 	switch {
-	case held:
-		return &ExhaustedError{"the JobDB's storage is full", time.Second}
+	case held != nil:
+		return refusal(held)
 	case t.intake.diskLow.Load():
 		return &ExhaustedError{"the disk is nearly full", 10 * time.Second}
 	case total.Pending() >= t.o.MaxPending:

@@ -43,9 +43,8 @@ type tenure struct {
 		missing  []missing // to be read back
 		workers  int
 		parked   int
-		inFlight int
-		held     bool // commits are refused or far behind: no new attempts
-		ending   bool // workers end
+		held     error // why commits are refused, and no attempt is begun
+		ending   bool  // workers end
 		wakeAt   time.Time
 	}
 	missed  chan struct{} // capacity 1: missing is not empty
@@ -230,12 +229,13 @@ func (t *tenure) apply(g *group) {
 	t.mindClockLocked(now)
 }
 
-// hold stops or resumes the beginning of attempts, when the JobDB refuses commits.
-func (t *tenure) hold(held bool) {
+// hold stops intake and the beginning of attempts while the JobDB refuses commits,
+// and resumes them with nil.
+func (t *tenure) hold(why error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.mu.held = held
-	if !held {
+	t.mu.held = why
+	if why == nil {
 		t.wakeLocked()
 	}
 }

@@ -35,7 +35,6 @@ func (t *tenure) work() {
 		feedback := t.attempt(&a)
 		t.mu.Lock()
 		t.mu.sched.Done(t.o.Now(), a.ticket, feedback)
-		t.mu.inFlight--
 		t.mu.Unlock()
 	}
 }
@@ -63,7 +62,7 @@ func (t *tenure) take() (attempt, bool) {
 // nextLocked finds a job that is ready to be attempted. Jobs that must be read
 // back first are handed to the loader on the way.
 func (t *tenure) nextLocked(now time.Time) (attempt, bool) {
-	for !t.mu.held && len(t.mu.loaded) > 0 {
+	for t.mu.held == nil && len(t.mu.loaded) > 0 {
 		a := t.mu.loaded[0]
 		t.mu.loaded[0] = attempt{}
 		t.mu.loaded = t.mu.loaded[1:]
@@ -72,17 +71,15 @@ func (t *tenure) nextLocked(now time.Time) (attempt, bool) {
 			t.mu.sched.Ready(now, a.ticket.Queue, a.job.ID, a.job.ExpireAt)
 			continue
 		}
-		t.mu.inFlight++
 		return a, true
 	}
 	var ids [1]centrifuge.ID
-	for !t.mu.held && t.log.unflushed.Load() < int64(t.o.MaxUnflushed) {
+	for t.mu.held == nil && t.log.unflushed.Load() < int64(t.o.MaxUnflushed) {
 		ticket, picked, ok := t.mu.sched.Pick(now, ids[:0])
 		if !ok {
 			break
 		}
 		if job, ok := t.mu.cache.take(picked[0]); ok {
-			t.mu.inFlight++
 			return attempt{ticket, job}, true
 		}
 		t.mu.missing = append(t.mu.missing, missing{ticket, picked[0]})
