@@ -38,6 +38,7 @@ var measurements = [...]struct {
 	{"5kb", func(ctx context.Context, b *bench) error { return b.throughput(ctx, 5*1024, b.jobs/2) }},
 	{"queues", queues},
 	{"latency", latency},
+	{"isolation", isolation},
 	{"waiting", waiting},
 	{"peers", peers},
 }

@@ -145,27 +145,10 @@ func (b *bench) latencyRun(ctx context.Context, rate, n int) (p50, p99 float64, 
 		return 0, 0, err
 	}
 	defer func() { _ = director.stop() }()
-	c, err := client.New(client.Options{URL: director.url})
-	if err != nil {
-		return 0, 0, err
-	}
-	defer c.Close()
 	g := generator{endpoint: target.url + "/", size: 1024, queues: 100, stampedSent: true}
 	body := make([]byte, g.size)
-	failed := make(chan error, n)
-	tick := time.NewTicker(time.Second / time.Duration(rate))
-	defer tick.Stop()
-	for i := range n {
-		<-tick.C
-		go func() {
-			_, err := c.Submit(ctx, &pb.SubmitRequest{Jobs: []*pb.JobSpec{g.job(i, body)}})
-			failed <- err
-		}()
-	}
-	for range n {
-		if err := <-failed; err != nil {
-			return 0, 0, err
-		}
+	if err := submitPaced(ctx, director.url, rate, n, func(i int) *pb.JobSpec { return g.job(i, body) }); err != nil {
+		return 0, 0, err
 	}
 	err = poll(ctx, func() (bool, error) {
 		s, err := target.stats(ctx)
