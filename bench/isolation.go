@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
 	"strconv"
 	"time"
 
@@ -51,11 +50,11 @@ func (b *bench) isolationRun(ctx context.Context, reply string) (p99 float64, er
 		return 0, err
 	}
 	defer func() { _ = third.stop() }()
-	data, err := os.MkdirTemp(b.dir, "data-")
+	data, remove, err := b.newData()
 	if err != nil {
 		return 0, err
 	}
-	defer os.RemoveAll(data)
+	defer remove()
 	director, err := b.startServe(ctx, data, "--shutdown-grace", "2s")
 	if err != nil {
 		return 0, err
