@@ -1,0 +1,124 @@
+package e2e
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	crashes     = 22
+	maxInFlight = 64
+)
+
+// mayRepeat is how many deliveries a crash may cost, on average over the crashes.
+//
+// An attempt may be repeated if its outcome was not durable: it was in flight, of
+// which there are maxInFlight at most; or it is in the group being committed, or in
+// the open one behind it. No endpoint of the load answers sooner than after 25 ms, and the
+// interval and the usual commit take less, so each of the maxInFlight workers has
+// one outcome in either group at most. A commit that takes longer than that is made
+// up for by the others, which take a tenth.
+const mayRepeat = maxInFlight + 2*maxInFlight
+
+// countdown calls what it was given when it has been told of so many answers.
+type countdown struct {
+	left atomic.Int64
+	then atomic.Pointer[func()]
+}
+
+func (c *countdown) set(n int64, then func()) {
+	c.then.Store(&then)
+	c.left.Store(n)
+}
+
+func (c *countdown) answered(*http.Request, int) {
+	if c.left.Add(-1) == 0 {
+		(*c.then.Load())()
+	}
+}
+
+// Killed again and again under load, at moments that alternate between any and
+// the one right after an answer: every job acknowledged is delivered, what is
+// delivered twice was in flight or not flushed, and the books balance.
+func TestSIGKILL(t *testing.T) {
+	seed := newSeed(t)
+	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // reproducible
+	var answers countdown
+	r := newReceiver(t, seed, loadRoutes...)
+	r.answered = answers.answered
+	s := newScene(t, 100*time.Second, r)
+	args := []string{"--max-in-flight", "64", "--commit-interval", "2ms"}
+
+	s.serve(args...)
+	l := s.startLoad(seed)
+	mayAgain := make(map[string]uint32) // times that a crash excuses
+	excused, most := 0, 0
+	for i := range crashes {
+		if i%2 == 0 {
+			rest(s.ctx, time.Duration(50+random.IntN(350))*time.Millisecond)
+		} else {
+			d := s.director
+			answers.set(1+random.Int64N(300), func() { d.signal(syscall.SIGKILL) })
+			_ = s.awaitEnd() // it was killed
+		}
+		s.kill()
+		lost := s.unrecorded()
+		for _, id := range lost {
+			mayAgain[id]++
+		}
+		excused += len(lost)
+		most = max(most, len(lost))
+		s.serve(args...)
+		s.ledger()
+	}
+	l.stop()
+	s.terminate()
+	s.checkHistory()
+
+	duplicates := 0
+	for job := range r.Jobs() {
+		if job.Successes > 1+mayAgain[job.ID] {
+			t.Errorf("job %s was delivered %d times, and %d crashes found it unrecorded", job.ID, job.Successes, mayAgain[job.ID])
+		}
+		duplicates += int(max(job.Successes, 1) - 1)
+	}
+	t.Logf("%d jobs acknowledged in %d Submits, of which calls were repeated %d times; %d crashes left %d deliveries unrecorded (at most %d); %d duplicates",
+		len(l.mu.acknowledged), l.mu.submits, s.retried.Load(), crashes, excused, most, duplicates)
+	if excused > crashes*mayRepeat {
+		t.Errorf("%d deliveries were unrecorded after %d crashes, more than %d each", excused, crashes, mayRepeat)
+	}
+	if excused == 0 || s.retried.Load() == 0 {
+		t.Error("the crashes interrupted nothing")
+	}
+}
+
+// Asked to end under load, the Director ends in order and costs no duplicate.
+func TestSIGTERM(t *testing.T) {
+	seed := newSeed(t)
+	var answers countdown
+	r := newReceiver(t, seed, loadRoutes...)
+	r.answered = answers.answered
+	s := newScene(t, 60*time.Second, r)
+
+	s.serve("--max-in-flight", "64")
+	l := s.startLoad(seed)
+	for range 5 {
+		d := s.director
+		answers.set(200, func() { d.signal(syscall.SIGTERM) })
+		if err := s.awaitEnd(); err != nil {
+			t.Errorf("after SIGTERM: %v\n%s", err, s.director.log)
+		}
+		s.serve("--max-in-flight", "64")
+	}
+	l.stop()
+	s.terminate()
+	s.checkHistory()
+	if st := r.Stats(); st.Duplicates != 0 {
+		t.Errorf("%d duplicates", st.Duplicates)
+	}
+	t.Logf("%d jobs acknowledged", len(l.mu.acknowledged))
+}
