@@ -4,75 +4,12 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"centrifuge"
 	"centrifuge/archive"
 	"centrifuge/director"
 	"centrifuge/jobdb"
 )
-
-// patience is how long a job may wait for its delivery when all is well again: the
-// longest backoff, and as much for the rest.
-const patience = 2 * centrifuge.DefaultMaxBackoff
-
-// settle lets time run on until every job is at its end, and has the Director
-// recount.
-func (r *run) settle(p *process) {
-	deadline := time.Now().Add(r.plan.calm)
-	r.liftAll(p)
-	r.well = r.clock.now()
-	for r.witness.pending() > 0 || p.director.Ready() != nil {
-		if time.Now().After(deadline) {
-			r.witness.complain(p.director.Ready())
-			break
-		}
-		if r.witness.failed() {
-			return
-		}
-		select {
-		case <-p.ended:
-			r.witness.breaks("the Director gave up: %v", p.err)
-			return
-		case <-time.After(time.Minute):
-		}
-	}
-	r.verify(p)
-	ledger, err := p.director.Ledger()
-	if jobs := r.witness.someJobs(); err != nil || ledger.Accepted != int64(len(jobs))-1 || ledger.Pending() != 0 {
-		r.witness.breaks("at rest the ledger is %+v, %v, with %d jobs durable", ledger, err, len(jobs)-1)
-	}
-	for _, id := range r.witness.someJobs() {
-		r.witness.compareTrace(p, id)
-	}
-}
-
-// liftAll takes back what operators have said, so that nothing holds jobs up.
-func (r *run) liftAll(p *process) {
-	for p.director.Ready() != nil {
-		select {
-		case <-p.ended:
-			return // settle will tell
-		case <-time.After(time.Second):
-		}
-	}
-	for _, scope := range r.witness.scopes() {
-		r.witness.setting(scope)
-		if err := p.director.SetPolicy(context.Background(), scope, centrifuge.QueuePolicy{}); err != nil {
-			r.witness.breaks("lift the policy of %v: %v", scope, err)
-		}
-	}
-}
-
-// verify has the Director recount its ledger.
-func (r *run) verify(p *process) {
-	r.calm.during(func() {
-		booked, recounted, err := p.director.Verify(context.Background())
-		if err == nil && !p.dead.Load() && (booked != recounted || !booked.Balanced()) {
-			r.witness.breaks("the ledger is %+v and a recount %+v", booked, recounted)
-		}
-	})
-}
 
 // pending is how many jobs are not at their end.
 func (w *witness) pending() (n int) {
@@ -202,6 +139,9 @@ func (r *run) audit() {
 	for id, j := range w.mu.jobs {
 		if j.answered > 1+j.excuses {
 			w.breaksLocked("job %s was answered 2xx %d times, and only %d attempts were in doubt", id, j.answered, j.excuses)
+		}
+		if slices.Contains(r.lasts, id) && j.life.State != centrifuge.StateSucceeded {
+			w.breaksLocked("job %s is %s, and all was well", id, j.life.State)
 		}
 		if j.reason() == centrifuge.ErrorExpired && !j.spent() && j.job.ExpireAt.Sub(r.well) > patience {
 			w.breaksLocked("job %s expired at %s, and all was well from %s on", id, j.job.ExpireAt, r.well)

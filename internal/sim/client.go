@@ -40,8 +40,9 @@ func newClient(r *run, n int) *client {
 
 // work submits until the faults cease.
 func (c *client) work() {
-	for orders := 5 + c.dice.IntN(20); orders > 0; orders-- {
-		pause := between(c.dice, 0, 2*c.run.plan.faulty/30)
+	orders := 5 + c.dice.IntN(20)
+	for range orders {
+		pause := between(c.dice, 0, 2*c.run.plan.faulty/time.Duration(orders))
 		if happens(c.dice, 0.3) {
 			pause = 0
 		}

@@ -96,15 +96,12 @@ func (w *witness) checkTimeLocked(j *witnessed, number uint32) {
 	if now := w.run.clock.now(); !now.Before(j.job.ExpireAt) {
 		w.breaksLocked("job %s: attempt %d at %s, after it expired at %s", j.job.ID, number, now, j.job.ExpireAt)
 	}
-	for i := len(j.log) - 1; i >= 0; i-- {
-		last := &j.log[i]
-		if last.State != centrifuge.StateAwaitingRetry {
-			continue
-		}
-		if latest := w.run.clock.highest(j.retried); latest.Before(last.RetryAt) && !w.mu.words.retried(j) {
-			w.breaksLocked("job %s: attempt %d at %s, before it is due at %s", j.job.ID, number, latest, last.RetryAt)
-		}
+	last := j.failure()
+	if last == nil || w.mu.words.retried(j) {
 		return
+	}
+	if latest := w.run.clock.highest(j.retried); latest.Before(last.RetryAt) {
+		w.breaksLocked("job %s: attempt %d at %s, before it is due at %s", j.job.ID, number, latest, last.RetryAt)
 	}
 }
 

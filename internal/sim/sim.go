@@ -67,9 +67,10 @@ type run struct {
 	dir     string
 
 	current   atomic.Pointer[process]
-	processes int           // started; owned by Run
-	calmed    chan struct{} // closed when the faults cease, or something is broken
-	well      time.Time     // by the Director's clock: when all was well again
+	processes int             // started; owned by Run
+	calmed    chan struct{}   // closed when the faults cease, or something is broken
+	well      time.Time       // by the Director's clock: when all was well again
+	lasts     []centrifuge.ID // submitted after that
 }
 
 // Run makes the run. It must be called in a bubble of testing/synctest, and

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"centrifuge"
@@ -114,13 +115,19 @@ func (j *witnessed) reason() centrifuge.ErrorCode {
 	return j.log[len(j.log)-1].ErrorCode
 }
 
+// failure is the last awaiting_retry of the job, nil if it has none.
+func (j *witnessed) failure() *centrifuge.Transition {
+	for i := range slices.Backward(j.log) {
+		if j.log[i].State == centrifuge.StateAwaitingRetry {
+			return &j.log[i]
+		}
+	}
+	return nil
+}
+
 // spent reports whether the log says of the job's last failure that no attempt is
 // left, which a crash may have kept from the archiver.
 func (j *witnessed) spent() bool {
-	for i := len(j.log) - 1; i >= 0; i-- {
-		if j.log[i].State == centrifuge.StateAwaitingRetry {
-			return !j.log[i].RetryAt.Before(j.job.ExpireAt)
-		}
-	}
-	return false
+	last := j.failure()
+	return last != nil && !last.RetryAt.Before(j.job.ExpireAt)
 }
