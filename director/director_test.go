@@ -3,6 +3,7 @@ package director_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -47,6 +48,7 @@ func start(t *testing.T, dir string, epoch *atomic.Uint64, change ...func(*direc
 	}
 	ready := make(chan struct{}, 1)
 	o := director.Options{
+		Logger: slog.New(slog.DiscardHandler),
 		Open: func(ctx context.Context) (jobdb.DB, error) {
 			return sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(dir, "jobs.db"), Epoch: epoch.Add(1)})
 		},

@@ -37,15 +37,15 @@ type tenure struct {
 	wake *sync.Cond // on mu: there may be work to take, or the workers are to end
 	mu   struct {
 		sync.Mutex
-		sched    *schedule.Scheduler
-		cache    cache
-		loaded   []attempt // read back from the JobDB; their slots are reserved
-		missing  []missing // to be read back
-		workers  int
-		parked   int
-		held     error // why commits are refused, and no attempt is begun
-		ending   bool  // workers end
-		wakeAt   time.Time
+		sched   *schedule.Scheduler
+		cache   cache
+		loaded  []attempt // read back from the JobDB; their slots are reserved
+		missing []missing // to be read back
+		workers int
+		parked  int
+		held    error // why commits are refused, and no attempt is begun
+		ending  bool  // workers end
+		wakeAt  time.Time
 	}
 	missed  chan struct{} // capacity 1: missing is not empty
 	expired chan struct{} // capacity 1: the scheduler may have expired jobs

@@ -3,6 +3,7 @@ package director_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -78,6 +79,7 @@ func startVirtual(t *testing.T, dir string, d director.Deliverer, change ...func
 		t.Fatal(err)
 	}
 	o := director.Options{
+		Logger: slog.New(slog.DiscardHandler),
 		Open: func(ctx context.Context) (jobdb.DB, error) {
 			return sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(dir, "jobs.db"), Epoch: epochs.Add(1)})
 		},
