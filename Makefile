@@ -14,6 +14,7 @@ TOOLS    := $(CURDIR)/.tools
 LINTER   := $(TOOLS)/golangci-lint
 BUF      := $(TOOLS)/buf
 S3SERVER := $(TOOLS)/versitygw
+CONSUL   := $(TOOLS)/consul
 
 ARGS     ?=
 FUZZTIME ?= 20s
@@ -76,7 +77,7 @@ vet: ## go vet
 	cd bench/peers && go vet ./...
 
 .PHONY: unit
-unit: cc $(S3SERVER) ## All tests, with the race detector, in random order (ARGS="-run …")
+unit: cc $(S3SERVER) $(CONSUL) ## All tests, with the race detector, in random order (ARGS="-run …")
 	go test -race -shuffle=on -timeout=15m $(ARGS) ./...
 
 .PHONY: fuzz
@@ -100,7 +101,7 @@ generate: $(BUF) ## Format the schema and write gen/ from it
 	$(BUF) generate
 
 .PHONY: tools
-tools: $(LINTER) $(BUF) $(S3SERVER) ## Build the pinned tools into .tools
+tools: $(LINTER) $(BUF) $(S3SERVER) $(CONSUL) ## Build the pinned tools into .tools
 
 .PHONY: clean
 clean: ## Remove what was built (never ./data: it holds jobs)
@@ -111,6 +112,8 @@ clean: ## Remove what was built (never ./data: it holds jobs)
 $(TOOLS)/%: tools/%/go.mod tools/%/go.sum
 	cd tools/$* && CGO_ENABLED=0 $(GOBUILD) -o $@ tool
 	touch $@
+
+$(CONSUL): tools/consul/main.go
 
 .PHONY: cc
 cc:
