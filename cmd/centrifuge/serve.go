@@ -81,7 +81,7 @@ func serve(ctx context.Context, o *serveOptions, logger *slog.Logger) (err error
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, owned.Close()) }()
+	defer func() { err = errors.Join(err, owned.Close(context.WithoutCancel(ctx))) }()
 	store, err := openArchive(ctx, o, logger)
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func serve(ctx context.Context, o *serveOptions, logger *slog.Logger) (err error
 
 	d, err := director.New(director.Options{
 		Open: func(ctx context.Context) (jobdb.DB, error) {
-			epoch, err := owned.Advance()
+			epoch, err := owned.Advance(ctx)
 			if err != nil {
 				return nil, err
 			}

@@ -19,7 +19,7 @@ func TestLeaseOfADyingHolder(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.AfterFunc(leasePatience/2, func() {
-			if err := dying.Close(); err != nil {
+			if err := dying.Close(t.Context()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -34,7 +34,7 @@ func TestLeaseOfADyingHolder(t *testing.T) {
 		if waited := time.Since(begun); waited > 2*leasePatience {
 			t.Errorf("waited %s for a living holder", waited)
 		}
-		if err := owned.Close(); err != nil {
+		if err := owned.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
 	})

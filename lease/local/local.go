@@ -10,12 +10,14 @@ package local
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -79,7 +81,7 @@ func (l *Lease) lock() error {
 	if err := sign(l.file); err != nil {
 		return err
 	}
-	_, err = l.Advance()
+	_, err = l.raise()
 	return err
 }
 
@@ -112,13 +114,15 @@ func (l *Lease) Epoch() uint64 {
 	return l.mu.epoch
 }
 
-// Advance implements [lease.Lease]. The lock is held over the writing: two
-// callers must not read the same epoch.
-func (l *Lease) Advance() (uint64, error) {
+// Advance implements [lease.Lease]. It does not wait for anything but the disk.
+func (l *Lease) Advance(context.Context) (uint64, error) { return l.raise() }
+
+// raise holds the lock over the writing: two callers must not read the same epoch.
+func (l *Lease) raise() (uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.mu.closed {
-		return 0, fmt.Errorf("advance the epoch: %w", os.ErrClosed)
+		return 0, fmt.Errorf("advance the epoch: %w", lease.ErrLost)
 	}
 	epoch, err := advance(l.dir)
 	if err != nil {
@@ -128,11 +132,21 @@ func (l *Lease) Advance() (uint64, error) {
 	return epoch, nil
 }
 
+// TTL implements [lease.Lease]: the kernel ends it with the process.
+func (l *Lease) TTL() time.Duration { return 0 }
+
+// Held implements [lease.Lease].
+func (l *Lease) Held() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.mu.closed
+}
+
 // Done implements [lease.Lease]. It is closed by Close alone.
 func (l *Lease) Done() <-chan struct{} { return l.done }
 
 // Close implements [lease.Lease]. The files stay: the next epoch follows this one.
-func (l *Lease) Close() error {
+func (l *Lease) Close(context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.mu.closed {

@@ -94,7 +94,7 @@ func TestOneHolderAtATime(t *testing.T) {
 		t.Fatal("the killed holder ended well")
 	}
 	l := acquire(t, dir)
-	defer l.Close()
+	defer l.Close(t.Context())
 	if l.Epoch() <= first {
 		t.Errorf("epoch %d after a killed holder with %d", l.Epoch(), first)
 	}
@@ -107,7 +107,7 @@ func TestEpochsIncrease(t *testing.T) {
 		if l.Epoch() != want {
 			t.Fatalf("epoch %d, want %d", l.Epoch(), want)
 		}
-		if err := l.Close(); err != nil {
+		if err := l.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -117,18 +117,18 @@ func TestAdvance(t *testing.T) {
 	dir := t.TempDir()
 	l := acquire(t, dir)
 	for want := uint64(2); want <= 4; want++ {
-		if got, err := l.Advance(); err != nil || got != want || l.Epoch() != want {
+		if got, err := l.Advance(t.Context()); err != nil || got != want || l.Epoch() != want {
 			t.Fatalf("advanced to %d, %v; the epoch is %d, want %d", got, err, l.Epoch(), want)
 		}
 	}
-	if err := l.Close(); err != nil {
+	if err := l.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if epoch, err := l.Advance(); err == nil {
-		t.Errorf("a closed lease advanced to %d", epoch)
+	if epoch, err := l.Advance(t.Context()); !errors.Is(err, lease.ErrLost) {
+		t.Errorf("a closed lease advanced to %d, %v", epoch, err)
 	}
 	next := acquire(t, dir)
-	defer next.Close()
+	defer next.Close(t.Context())
 	if next.Epoch() != 5 {
 		t.Errorf("the next holder has epoch %d, want 5", next.Epoch())
 	}
@@ -145,17 +145,23 @@ func TestExclusiveWithinAProcess(t *testing.T) {
 		t.Error("done before Close")
 	default:
 	}
+	if !l.Held() || l.TTL() != 0 {
+		t.Errorf("held: %v, with a TTL of %s", l.Held(), l.TTL())
+	}
 	for range 2 {
-		if err := l.Close(); err != nil {
+		if err := l.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	<-l.Done()
+	if l.Held() {
+		t.Error("held after Close")
+	}
 }
 
 func TestCrashBetweenTheStepsOfATakeOver(t *testing.T) {
 	dir := t.TempDir()
-	if err := acquire(t, dir).Close(); err != nil {
+	if err := acquire(t, dir).Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	// What a crash leaves that came before the rename.
@@ -163,7 +169,7 @@ func TestCrashBetweenTheStepsOfATakeOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := acquire(t, dir)
-	defer l.Close()
+	defer l.Close(t.Context())
 	if l.Epoch() != 2 {
 		t.Errorf("epoch %d, want 2", l.Epoch())
 	}
@@ -186,7 +192,7 @@ func TestDamagedEpochIsRefusedAndLeftAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		l := acquire(t, dir) // the lock was let go
-		if err := l.Close(); err != nil {
+		if err := l.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
