@@ -2,7 +2,7 @@
 #
 # What a target needs beyond Go, make and git it installs itself: the tools into
 # .tools (from the pinned modules under tools/), the C compiler that the race
-# detector needs from the distribution.
+# detector needs and the MariaDB that tests start from the distribution.
 
 SHELL         := /bin/bash
 .SHELLFLAGS   := -eu -o pipefail -c
@@ -51,7 +51,7 @@ bench: build ## Measure throughput, latency and memory; prints a table and JSON
 ##@ Check
 
 .PHONY: test
-test: tools cc lint proto vet unit ## Everything CI runs, cheapest first
+test: tools cc mariadb lint proto vet unit ## Everything CI runs, cheapest first
 
 .PHONY: lint
 lint: $(LINTER) ## Formatting, linters and import rules
@@ -77,7 +77,7 @@ vet: ## go vet
 	cd bench/peers && go vet ./...
 
 .PHONY: unit
-unit: cc $(S3SERVER) $(CONSUL) ## All tests, with the race detector, in random order (ARGS="-run …")
+unit: cc mariadb $(S3SERVER) $(CONSUL) ## All tests, with the race detector, in random order (ARGS="-run …")
 	go test -race -shuffle=on -timeout=15m $(ARGS) ./...
 
 .PHONY: fuzz
@@ -122,4 +122,15 @@ cc:
 		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 		$$sudo apt-get update -qq; \
 		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends gcc libc6-dev; \
+	fi
+
+# The programs alone: no service is set up, and none is started.
+.PHONY: mariadb
+mariadb:
+	@export PATH="$$PATH:/usr/sbin"; \
+	if ! { command -v mariadbd && command -v mariadb-install-db; } >/dev/null; then \
+		echo "installing a MariaDB server for the tests to start"; \
+		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+		$$sudo apt-get update -qq; \
+		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends mariadb-server-core mariadb-client-core; \
 	fi

@@ -69,11 +69,11 @@ func Open(ctx context.Context, dialect Dialect, writers, readers *sql.DB, epoch 
 
 // own writes the epoch down, unless a higher or the same one is there.
 func (b *Body) own(ctx context.Context) error {
-	w, err := newWriter(ctx, b.writers, b.dialect)
+	w, err := b.begin(ctx)
 	if err != nil {
-		return b.dialect.Explain(err, false)
+		return err
 	}
-	err = w.transaction(ctx, func() error {
+	err = w.finish(ctx, func() error {
 		highest, err := w.maxEpoch(ctx)
 		if err != nil {
 			return err
@@ -93,11 +93,36 @@ func (b *Body) own(ctx context.Context) error {
 		return nil
 	})
 	if err != nil {
+		b.dropWriter()
+	}
+	return err
+}
+
+// begin returns the writer with a transaction begun. Its error is explained. The
+// connection that was kept may have been lost since: nothing has been done on it,
+// so a new one is as good.
+func (b *Body) begin(ctx context.Context) (*writer, error) {
+	if w := b.commit.writer; w != nil {
+		if err := w.begin(ctx); err == nil {
+			return w, nil
+		}
+		b.dropWriter()
+	}
+	w, err := newWriter(ctx, b.writers, b.dialect)
+	if err != nil {
+		return nil, b.dialect.Explain(err, false)
+	}
+	if err := w.begin(ctx); err != nil {
 		w.discard()
-		return err
+		return nil, b.dialect.Explain(err, false)
 	}
 	b.commit.writer = w
-	return nil
+	return w, nil
+}
+
+func (b *Body) dropWriter() {
+	b.commit.writer.discard()
+	b.commit.writer = nil
 }
 
 // Quiesce calls f while no commit is under way, and none begins before it has

@@ -36,15 +36,12 @@ func (b *Body) commitLocked(ctx context.Context, batch *jobdb.Batch) error {
 	if c.poisoned {
 		return errPoisoned
 	}
-	if c.writer == nil {
-		w, err := newWriter(ctx, b.writers, b.dialect)
-		if err != nil {
-			return b.dialect.Explain(err, false)
-		}
-		c.writer = w
+	w, err := b.begin(ctx)
+	if err != nil {
+		return err
 	}
-	w, payload := c.writer, c.lastPayload
-	err := w.transaction(ctx, func() error {
+	payload := c.lastPayload
+	err = w.finish(ctx, func() error {
 		epoch, err := w.maxEpoch(ctx)
 		if err != nil {
 			return err
@@ -65,8 +62,7 @@ func (b *Body) commitLocked(ctx context.Context, batch *jobdb.Batch) error {
 		c.poisoned = true
 		fallthrough
 	default:
-		w.discard()
-		c.writer = nil
+		b.dropWriter()
 	}
 	return err
 }

@@ -1,11 +1,19 @@
 package sqlbody
 
-import "database/sql"
+import (
+	"context"
+	"database/sql"
+)
 
 // Dialect is what a database does in its own way. The schema is the dialect's
 // too; its tables and columns have the names that the statements of this package
 // use.
 type Dialect struct {
+	// Claim, if not nil, is called with a connection that is to write, before
+	// anything else is done with it, to put out of its way what an earlier writer
+	// has left. Its errors are explained like those of the statements.
+	Claim func(context.Context, *sql.Conn) error
+
 	// Begin starts a transaction that no other writer can run beside.
 	Begin string
 

@@ -84,16 +84,25 @@ func (b *Body) snapshot(ctx context.Context, f func(*sql.Tx) error) error {
 	defer b.leave()
 	tx, err := b.readers.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelDefault, ReadOnly: true})
 	if err != nil {
-		return b.dialect.Explain(err, false)
+		return b.explainRead(ctx, err)
 	}
 	err = f(tx)
 	if undo := tx.Rollback(); err == nil && !errors.Is(undo, sql.ErrTxDone) {
 		err = undo
 	}
 	if err != nil {
-		return b.dialect.Explain(err, false)
+		return b.explainRead(ctx, err)
 	}
 	return nil
+}
+
+// explainRead sees to it that a read whose context has ended says so: a driver may
+// tell of the connection instead, which it has closed for that.
+func (b *Body) explainRead(ctx context.Context, err error) error {
+	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+		return fmt.Errorf("%w: %w", ended, err)
+	}
+	return b.dialect.Explain(err, false)
 }
 
 // lookupSize is how many ids a lookup asks for in one statement.

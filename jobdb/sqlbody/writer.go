@@ -14,7 +14,7 @@ type writer struct {
 	dialect Dialect
 	conn    *sql.Conn
 
-	begin, end, undo, epoch                             *sql.Stmt
+	epoch                                               *sql.Stmt
 	jobs, payloads, transitions, transactions, policies inserter
 
 	args  []any  // of the statement being filled
@@ -37,28 +37,33 @@ func newWriter(ctx context.Context, db *sql.DB, dialect Dialect) (*writer, error
 		transactions: inserter{columns: 3, into: `transactions (id, created_at, job_ids)`},
 		policies:     inserter{columns: 4, into: `queue_policies (source, destination, policy, time)`},
 	}
-	for _, s := range []struct {
-		to  **sql.Stmt
-		sql string
-	}{{&w.begin, dialect.Begin}, {&w.end, `COMMIT`}, {&w.undo, `ROLLBACK`}, {&w.epoch, dialect.MaxEpoch}} {
-		if *s.to, err = conn.PrepareContext(ctx, s.sql); err != nil { //nolint:sqlclosecheck // by closeStatements
+	if dialect.Claim != nil {
+		if err := dialect.Claim(ctx, conn); err != nil {
 			w.discard()
 			return nil, err
 		}
 	}
+	if w.epoch, err = conn.PrepareContext(ctx, dialect.MaxEpoch); err != nil {
+		w.discard()
+		return nil, err
+	}
 	return w, nil
 }
 
-// transaction runs f between BEGIN and COMMIT. Its error is explained.
-func (w *writer) transaction(ctx context.Context, f func() error) error {
-	if _, err := w.begin.ExecContext(ctx); err != nil {
-		return w.dialect.Explain(err, false)
-	}
+// begin starts a transaction.
+func (w *writer) begin(ctx context.Context) error {
+	_, err := w.conn.ExecContext(ctx, w.dialect.Begin)
+	return err
+}
+
+// finish runs f in the transaction that was begun, and commits it. Its error is
+// explained.
+func (w *writer) finish(ctx context.Context, f func() error) error {
 	if err := f(); err != nil {
 		w.rollback(ctx)
 		return w.dialect.Explain(err, false)
 	}
-	if _, err := w.end.ExecContext(ctx); err != nil {
+	if _, err := w.conn.ExecContext(ctx, `COMMIT`); err != nil {
 		w.rollback(ctx)
 		return w.dialect.Explain(err, true)
 	}
@@ -67,7 +72,7 @@ func (w *writer) transaction(ctx context.Context, f func() error) error {
 
 // rollback ends a transaction that has failed. The database may have ended it
 // itself, so that there is nothing left to undo, and that is no error.
-func (w *writer) rollback(ctx context.Context) { _, _ = w.undo.ExecContext(ctx) }
+func (w *writer) rollback(ctx context.Context) { _, _ = w.conn.ExecContext(ctx, `ROLLBACK`) }
 
 func (w *writer) maxEpoch(ctx context.Context) (int64, error) {
 	var epoch sql.NullInt64
@@ -93,10 +98,8 @@ func (w *writer) discard() {
 
 func (w *writer) closeStatements() error {
 	var err error
-	for _, s := range []*sql.Stmt{w.begin, w.end, w.undo, w.epoch} {
-		if s != nil {
-			err = errors.Join(err, s.Close())
-		}
+	if w.epoch != nil {
+		err = w.epoch.Close()
 	}
 	for _, in := range []*inserter{&w.jobs, &w.payloads, &w.transitions, &w.transactions, &w.policies} {
 		err = errors.Join(err, in.close())

@@ -1,0 +1,148 @@
+// Package mysql is a JobDB in one schema of a MySQL 8 or MariaDB 10.11 server, on
+// InnoDB. A commit is durable if the server syncs its log before it answers, which
+// is its default; Open warns if it does not.
+//
+// One connection writes, READ COMMITTED; a small pool of others reads, each call
+// from one snapshot (REPEATABLE READ), and waits for no writer. Every transaction
+// that writes locks one row of table owners and then checks that its epoch is the
+// highest, so that no commit of an earlier owner can succeed once a later one has
+// opened the JobDB.
+package mysql
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"centrifuge/jobdb"
+	"centrifuge/jobdb/sqlbody"
+)
+
+const (
+	maxReaders  = 16 // connections at most, each beyond idleReaders for as long as it is needed
+	idleReaders = 4
+	maxIdle     = 5 * time.Minute // below what servers allow
+)
+
+// Options say which JobDB to open.
+type Options struct {
+	Server
+
+	// Schema is the name of the schema (database), of letters, digits, _ and -.
+	// It is made if there is none.
+	Schema string
+
+	// Epoch is that of the lease under which the caller owns the JobDB, at least
+	// 1. It must be higher than any that the JobDB was opened with before.
+	Epoch uint64
+
+	// Logger hears of settings of the server that would lose data. The default
+	// says nothing.
+	Logger *slog.Logger
+}
+
+// DB is an open JobDB. It implements [jobdb.DB].
+type DB struct {
+	*sqlbody.Body
+
+	name    string
+	writers *sql.DB
+	readers *sql.DB
+}
+
+var _ jobdb.DB = (*DB)(nil)
+
+// Open opens the JobDB, or makes it, and records the epoch in it. A commit of an
+// earlier owner that was under way has completed when Open returns, or it fails.
+// Open returns [jobdb.ErrSuperseded] if the epoch is not the highest, and
+// [jobdb.ErrCorrupt] or [jobdb.ErrNewerSchema] if the schema is not a JobDB that
+// this version can use, in which case nothing was changed.
+func Open(ctx context.Context, o Options) (*DB, error) {
+	return open(ctx, o, defaults())
+}
+
+func open(ctx context.Context, o Options, limits timeouts) (*DB, error) {
+	db := &DB{name: fmt.Sprintf("%s on %s", o.Schema, o.Address)}
+	if err := db.open(ctx, o, limits); err != nil {
+		if opErr, ok := errors.AsType[*net.OpError](err); ok && opErr.Op == "dial" {
+			err = fmt.Errorf("%w: is the server running, and can it be reached from here", err)
+		}
+		return nil, errors.Join(fmt.Errorf("open JobDB %s: %w", db.name, err), db.Close())
+	}
+	return db, nil
+}
+
+func (db *DB) open(ctx context.Context, o Options, limits timeouts) error {
+	if !schemaName.MatchString(o.Schema) {
+		return fmt.Errorf("schema %q: want 1 to 64 letters, digits, _ or -", o.Schema)
+	}
+	read, err := o.connector(o.Schema, session{isolation: "REPEATABLE READ", timeouts: limits})
+	if err != nil {
+		return err
+	}
+	write, err := o.connector(o.Schema, session{isolation: "READ COMMITTED", multi: true, timeouts: limits})
+	if err != nil {
+		return err
+	}
+	db.readers = sql.OpenDB(read)
+	db.readers.SetMaxOpenConns(maxReaders)
+	db.readers.SetMaxIdleConns(idleReaders)
+	db.readers.SetConnMaxIdleTime(maxIdle)
+	db.writers = sql.OpenDB(write)
+	db.writers.SetMaxOpenConns(1)
+
+	if err := db.readers.PingContext(ctx); isUnknownSchema(err) {
+		if err := create(ctx, o.Server, o.Schema); err != nil {
+			return fmt.Errorf("create the schema: %w", err)
+		}
+	} else if err != nil {
+		return err
+	}
+	if err := warn(ctx, db.readers, cmp.Or(o.Logger, slog.New(slog.DiscardHandler))); err != nil {
+		return fmt.Errorf("read the server's settings: %w", err)
+	}
+	if err := migrate(ctx, db.readers); err != nil {
+		return explain(err, false)
+	}
+	if err := db.outrank(ctx, o.Epoch); err != nil {
+		return err
+	}
+	db.Body, err = sqlbody.Open(ctx, dialect(o.Epoch), db.writers, db.readers, o.Epoch)
+	return err
+}
+
+// outrank refuses an epoch that is not above all that are recorded, before the
+// connection of their owner is touched.
+func (db *DB) outrank(ctx context.Context, epoch uint64) error {
+	var highest sql.NullInt64
+	if err := db.readers.QueryRowContext(ctx, `SELECT MAX(epoch) FROM owners`).Scan(&highest); err != nil {
+		return explain(err, false)
+	}
+	if uint64(highest.Int64) >= epoch && epoch > 0 {
+		return fmt.Errorf("record epoch %d: epoch %d is recorded: %w", epoch, highest.Int64, jobdb.ErrSuperseded)
+	}
+	return nil
+}
+
+// Close waits for the calls under way and ends the connections. Only its first
+// call does anything.
+func (db *DB) Close() error {
+	var err error
+	if db.Body != nil {
+		err = db.Shut()
+	}
+	for _, pool := range []*sql.DB{db.readers, db.writers} {
+		if pool != nil {
+			err = errors.Join(err, pool.Close())
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("close JobDB %s: %w", db.name, err)
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	_ "embed"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	mysql "github.com/go-sql-driver/mysql"
+
+	"centrifuge/jobdb"
+)
+
+// schemaVersion is that of schema.sql, in the one row of table schema_version.
+const schemaVersion = 1
+
+//go:embed schema.sql
+var schema string
+
+// tables is how many schema.sql makes, and schema_version.
+const tables = 7
+
+// A name that needs no care in any statement.
+var schemaName = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
+
+// create makes an empty schema, unless there is one.
+func create(ctx context.Context, server Server, name string) error {
+	connector, err := server.connector("", session{})
+	if err != nil {
+		return err
+	}
+	db := sql.OpenDB(connector)
+	_, err = db.ExecContext(ctx, "CREATE DATABASE IF NOT EXISTS `"+name+"` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+	return errors.Join(err, db.Close())
+}
+
+// migrate brings the schema to schemaVersion, or says why it cannot. A schema
+// that has the table of its version but no version in it is one whose making was
+// interrupted, and is made to the end.
+func migrate(ctx context.Context, db *sql.DB) error {
+	var found, versioned int
+	err := db.QueryRowContext(ctx, `SELECT COUNT(*), COUNT(CASE WHEN table_name = 'schema_version' THEN 1 END)
+		FROM information_schema.tables WHERE table_schema = DATABASE()`).Scan(&found, &versioned)
+	if err != nil {
+		return err
+	}
+	var version sql.NullInt64
+	switch {
+	case found == 0:
+		if _, err := db.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS schema_version (version INT UNSIGNED NOT NULL PRIMARY KEY)
+			ENGINE = InnoDB`); err != nil {
+			return err
+		}
+	case versioned == 0:
+		return fmt.Errorf("the schema holds %d tables of something else: %w", found, jobdb.ErrCorrupt)
+	default:
+		if err := db.QueryRowContext(ctx, `SELECT MAX(version) FROM schema_version`).Scan(&version); err != nil {
+			return err
+		}
+	}
+	switch {
+	case !version.Valid:
+		return build(ctx, db)
+	case version.Int64 > schemaVersion:
+		return fmt.Errorf("schema version %d, this program knows %d: %w", version.Int64, schemaVersion, jobdb.ErrNewerSchema)
+	case version.Int64 < 1 || found < tables:
+		return fmt.Errorf("schema version %d with %d tables: %w", version.Int64, found, jobdb.ErrCorrupt)
+	}
+	return nil
+}
+
+// build makes the tables. MySQL commits each as it is made, so the version comes
+// last, and every step may be taken twice.
+func build(ctx context.Context, db *sql.DB) error {
+	for statement := range strings.SplitSeq(schema, ";\n") {
+		if strings.TrimSpace(statement) == "" {
+			continue
+		}
+		if _, err := db.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("make tables: %w", err)
+		}
+	}
+	_, err := db.ExecContext(ctx, `INSERT IGNORE INTO schema_version (version) VALUES (?)`, schemaVersion)
+	return err
+}
+
+// isUnknownSchema reports whether the server has no schema of the name.
+func isUnknownSchema(err error) bool {
+	e, ok := errors.AsType[*mysql.MySQLError](err)
+	return ok && e.Number == errUnknownSchema
+}
