@@ -12,7 +12,6 @@ import (
 
 	"centrifuge/archive"
 	"centrifuge/archive/archivetest"
-	"centrifuge/archive/s3"
 	"centrifuge/archive/s3/s3test"
 )
 
@@ -139,10 +138,7 @@ func TestMissingBucket(t *testing.T) {
 	server := s3test.Start(t)
 	o := server.Options("")
 	o.Bucket = "another"
-	b, err := s3.Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := server.OpenWith(t, o)
 	_, getErr := b.Get(t.Context(), "x")
 	for _, err := range []error{getErr, b.Put(t.Context(), "x", nil), b.Check(t.Context())} {
 		if err == nil || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "there is no such bucket") {
@@ -179,12 +175,9 @@ func TestStalled(t *testing.T) {
 	server := s3test.Start(t)
 	o := server.Options("")
 	o.Timeout = 50 * time.Millisecond
-	b, err := s3.Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := server.OpenWith(t, o)
 	server.Proxy.Fail(func(*http.Request) s3test.Fault { return s3test.Stalled })
-	err = b.Put(t.Context(), "x", nil)
+	err := b.Put(t.Context(), "x", nil)
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "did not answer in time") {
 		t.Errorf("put: %v", err)
 	}
@@ -203,10 +196,7 @@ func TestEncryptionIsAskedFor(t *testing.T) {
 		for _, size := range []int{1, 6 << 20} {
 			o := server.Options("")
 			o.Encryption, o.KMSKey, o.PartBytes = tc.encryption, tc.key, 5<<20
-			b, err := s3.Open(t.Context(), o)
-			if err != nil {
-				t.Fatal(err)
-			}
+			b := server.OpenWith(t, o)
 			// Whether this store can encrypt does not matter: what it is asked does.
 			server.Proxy.Fail(func(*http.Request) s3test.Fault { return s3test.SlowDown })
 			if err := b.Put(t.Context(), "x", make([]byte, size)); err == nil {

@@ -81,16 +81,12 @@ func (b *Bucket) nextPage(ctx context.Context, pages *s3.ListObjectsV2Paginator)
 // plain reports whether s is of printable ASCII, which every store takes as it is.
 func plain(s string) bool { return plainBound(s) == s }
 
-// plainBound returns a string of printable ASCII that the same names are greater
-// than as of s. Names consist of letters, digits and "-_./", so what follows the
-// first byte that is lower or higher than all of these decides nothing any more.
+// plainBound returns the longest beginning of s that is plain. It is no greater
+// than s, so to list after it leaves nothing out.
 func plainBound(s string) string {
 	for i := range len(s) {
-		switch {
-		case s[i] < ' ':
+		if s[i] < ' ' || s[i] > '~' {
 			return s[:i]
-		case s[i] > '~':
-			return s[:i] + "~"
 		}
 	}
 	return s

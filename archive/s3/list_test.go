@@ -45,6 +45,9 @@ func TestListPages(t *testing.T) {
 	if got := list(t, b, "", names[1200]); !slices.Equal(got, names[1201:]) {
 		t.Errorf("%d names after the 1,201st, want %d", len(got), len(names)-1201)
 	}
+	if n := len(server.Proxy.Requests()); n != 2 {
+		t.Errorf("%d requests for 1,099 names and some, want 2", n)
+	}
 	if got := list(t, b, "07/", "07/object-0750~"); !slices.Equal(got, names[751:800]) {
 		t.Errorf("got %v", got)
 	}
@@ -76,10 +79,7 @@ func TestListOutOfOrder(t *testing.T) {
 	defer disorder.Close()
 	o := server.Options("")
 	o.Endpoint = disorder.URL
-	b, err := s3.Open(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := server.OpenWith(t, o)
 	var last error
 	for _, err := range b.List(t.Context(), "", "") {
 		last = err

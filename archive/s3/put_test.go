@@ -37,6 +37,7 @@ func TestPutAgain(t *testing.T) {
 		{"two, longer", []string{"PUT if none", "HEAD", "PUT if same"}},
 		{"two, longer", []string{"PUT if none", "HEAD"}},
 		{"six", []string{"PUT if none", "HEAD", "PUT if same"}},
+		{"ten", []string{"PUT if none", "HEAD", "PUT if same"}},
 	} {
 		server.Proxy.Requests()
 		put(t, b, "x", step.data)

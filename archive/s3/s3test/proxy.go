@@ -19,14 +19,14 @@ import (
 // Fault is what goes wrong with one request.
 type Fault int
 
-// The faults. Of one that is Lost, and of one that is SlowDown, nothing reaches
-// the server.
+// The faults. Of those that are answered with an error nothing reaches the server.
 const (
 	None           Fault = iota
 	Lost                 // the connection ends before the request got to the server
 	Kept                 // the server does what it is asked; the connection ends instead of the answer
 	SlowDown             // 503 SlowDown
 	NotImplemented       // 501 NotImplemented
+	NoSuchUpload         // 404 NoSuchUpload
 	Truncated            // half of the answer's body, then the connection ends
 	Stalled              // no answer until the client gives up
 	Late                 // the connection ends, and the request goes on with DeliverLate
@@ -146,6 +146,8 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, forward http.Handl
 		refuse(w, http.StatusServiceUnavailable, "SlowDown")
 	case NotImplemented:
 		refuse(w, http.StatusNotImplemented, "NotImplemented")
+	case NoSuchUpload:
+		refuse(w, http.StatusNotFound, "NoSuchUpload")
 	case Truncated:
 		answer := httptest.NewRecorder()
 		forward.ServeHTTP(answer, r)
@@ -176,5 +178,5 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, forward http.Handl
 func refuse(w http.ResponseWriter, status int, code string) {
 	w.Header().Set("Content-Type", "application/xml")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, `<?xml version="1.0" encoding="UTF-8"?><Error><Code>`+code+`</Code><Message>Please reduce your request rate.</Message></Error>`)
+	_, _ = io.WriteString(w, `<?xml version="1.0" encoding="UTF-8"?><Error><Code>`+code+`</Code><Message>As the test says.</Message></Error>`)
 }

@@ -76,7 +76,14 @@ func (s *Server) Options(prefix string) s3.Options {
 // Open opens a bucket on the server, with a prefix.
 func (s *Server) Open(t *testing.T, prefix string) *s3.Bucket {
 	t.Helper()
-	b, err := s3.Open(t.Context(), s.Options(prefix))
+	return s.OpenWith(t, s.Options(prefix))
+}
+
+// OpenWith opens a bucket on the server, with options that may differ from
+// [Server.Options].
+func (s *Server) OpenWith(t *testing.T, o s3.Options) *s3.Bucket {
+	t.Helper()
+	b, err := s3.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
