@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"slices"
 	"math"
 	"testing"
 	"time"
@@ -42,10 +43,10 @@ func TestBucketIsExact(t *testing.T) {
 			b.spend(n, now, p)
 			log = append(log, spent{now, int64(n)})
 			total := int64(0)
-			for i := len(log) - 1; i >= 0; i-- {
-				total += log[i].n
-				if most := size + p.Rate*time.Duration(now-log[i].at).Seconds(); float64(total) > most+1e-9 {
-					t.Fatalf("%d in %v, want at most %v", total, time.Duration(now-log[i].at), most)
+			for _, s := range slices.Backward(log) {
+				total += s.n
+				if most := size + p.Rate*time.Duration(now-s.at).Seconds(); float64(total) > most+1e-9 {
+					t.Fatalf("%d in %v, want at most %v", total, time.Duration(now-s.at), most)
 				}
 			}
 		}
