@@ -20,8 +20,9 @@ var (
 )
 
 const (
-	// maxWait is how long Consul may keep a query waiting for a change.
-	maxWait = 30 * time.Second
+	// maxWait is how long Consul may keep a query waiting for a change: as long as
+	// it may take us to notice that nothing comes through any more.
+	maxWait = 10 * time.Second
 	// retryEvery is the pause after a failure. Take-over waits for it when Consul
 	// itself has been away.
 	retryEvery = 250 * time.Millisecond

@@ -99,7 +99,10 @@ func (c *Client) sessionTTL() time.Duration { return c.ttl / 2 }
 func (c *Client) tenure() time.Duration { return c.sessionTTL() * 9 / 10 }
 
 // patience bounds one request, so that one that hangs leaves time for another.
-func (c *Client) patience() time.Duration { return c.sessionTTL() / 3 }
+func (c *Client) patience() time.Duration { return min(c.renewEvery(), 5*time.Second) }
+
+// renewEvery leaves a renewal two more attempts within what Consul promised.
+func (c *Client) renewEvery() time.Duration { return c.sessionTTL() / 3 }
 
 func reading(ctx context.Context) *api.QueryOptions {
 	return (&api.QueryOptions{RequireConsistent: true}).WithContext(ctx)

@@ -13,8 +13,8 @@ import (
 // that Consul was told, and more often after a failure.
 func (l *Lease) keep(ctx context.Context) {
 	defer close(l.kept)
-	var failure error
-	next := l.client.patience()
+	failing := false
+	next := l.client.renewEvery()
 	for {
 		if !pause(ctx, min(next, l.left())) {
 			return
@@ -28,14 +28,17 @@ func (l *Lease) keep(ctx context.Context) {
 			l.lose(err)
 			return
 		case err == nil && l.extend(begun):
-			failure, next = nil, max(0, l.client.patience()-time.Since(begun))
+			failing, next = false, max(0, l.client.renewEvery()-time.Since(begun))
 		case l.Held():
-			if failure == nil {
+			if !failing {
 				l.client.logger.Warn("cannot renew a lease; trying on", "name", l.name, "error", err)
 			}
-			failure, next = err, l.client.patience()/4
-		default: // no answer counts that came after the time was up
-			l.lose(errors.Join(lease.ErrLost, failure, err))
+			failing, next = true, l.client.patience()/4
+		default:
+			if err == nil {
+				err = errors.New("the answer came too late to count")
+			}
+			l.lose(fmt.Errorf("%w: not renewed in time: %w", lease.ErrLost, err))
 			return
 		}
 	}
