@@ -253,7 +253,8 @@ func (c *committer) commit(ctx context.Context, g *group) error {
 		select {
 		case <-time.After(min(time.Duration(try)*100*time.Millisecond, time.Second)):
 		case <-ctx.Done():
-			return fmt.Errorf("commit: %w", errors.Join(err, ctx.Err()))
+			// Not with the end of ctx in it: that would look like a clean shutdown.
+			return fmt.Errorf("commit, given up at the shutdown: %w", err)
 		}
 	}
 	for _, in := range g.intakes {
