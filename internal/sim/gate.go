@@ -49,6 +49,9 @@ func (g *gate) Commit(ctx context.Context, b *jobdb.Batch) error {
 	if p.dead.Load() {
 		return errCrashed
 	}
+	if err != nil {
+		p.run.log.add("commit of %d jobs, %d transitions fails: %v", len(b.Jobs), len(b.Transitions()), err)
+	}
 	if err != nil && len(b.Transitions()) > 0 {
 		p.run.witness.stalls()
 	}

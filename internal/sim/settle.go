@@ -46,19 +46,22 @@ func (r *run) settle(p *process) {
 
 // liftAll takes back what operators have said, so that nothing holds jobs up.
 func (r *run) liftAll(p *process) {
-	for p.director.Ready() != nil {
-		select {
-		case <-p.ended:
-			return // settle will tell
-		case <-time.After(time.Second):
-		}
-	}
 	for _, scope := range r.witness.scopes() {
 		r.witness.setting(scope)
-		if err := p.director.SetPolicy(context.Background(), scope, centrifuge.QueuePolicy{}); err != nil {
-			r.witness.breaks("lift the policy of %v: %v", scope, err)
-		}
+		r.insist(func() error { return p.director.SetPolicy(context.Background(), scope, centrifuge.QueuePolicy{}) })
 	}
+}
+
+// insist calls f until it succeeds: what went wrong last may take its time to mend.
+func (r *run) insist(f func() error) {
+	var err error
+	for range 600 {
+		if err = f(); err == nil {
+			return
+		}
+		time.Sleep(time.Minute)
+	}
+	r.witness.breaks("it fails though all is well: %v", err)
 }
 
 // lastRound submits a job of every queue, which nothing keeps from its delivery.
@@ -72,17 +75,14 @@ func (r *run) lastRound(p *process) {
 			}})
 		}
 	}
-	receipt, err := p.director.Submit(context.Background(), o.submission(r.clock.now()))
-	for n := 0; err != nil && n < 600; n++ { // until the backlog leaves room for them
-		time.Sleep(time.Minute)
-		receipt, err = p.director.Submit(context.Background(), o.submission(r.clock.now()))
-	}
-	if err != nil {
-		r.witness.breaks("the last round is refused though all is well: %v", err)
-		return
-	}
-	r.witness.acknowledged(&o, receipt)
-	r.lasts = receipt.JobIDs
+	r.insist(func() error {
+		receipt, err := p.director.Submit(context.Background(), o.submission(r.clock.now()))
+		if err == nil {
+			r.witness.acknowledged(&o, receipt)
+			r.lasts = receipt.JobIDs
+		}
+		return err
+	})
 }
 
 // verify has the Director recount its ledger.
