@@ -1,8 +1,8 @@
 package schedule
 
 import (
-	"slices"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
