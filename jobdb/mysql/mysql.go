@@ -50,7 +50,6 @@ type Options struct {
 type DB struct {
 	*sqlbody.Body
 
-	name    string
 	writers *sql.DB
 	readers *sql.DB
 }
@@ -67,12 +66,13 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 }
 
 func open(ctx context.Context, o Options, limits timeouts) (*DB, error) {
-	db := &DB{name: fmt.Sprintf("%s on %s", o.Schema, o.Address)}
+	db := &DB{}
 	if err := db.open(ctx, o, limits); err != nil {
 		if opErr, ok := errors.AsType[*net.OpError](err); ok && opErr.Op == "dial" {
 			err = fmt.Errorf("%w: is the server running, and can it be reached from here", err)
 		}
-		return nil, errors.Join(fmt.Errorf("open JobDB %s: %w", db.name, err), db.Close())
+		_ = db.Close()
+		return nil, fmt.Errorf("open JobDB %s on %s: %w", o.Schema, o.Address, err)
 	}
 	return db, nil
 }
@@ -129,20 +129,17 @@ func (db *DB) outrank(ctx context.Context, epoch uint64) error {
 	return nil
 }
 
-// Close waits for the calls under way and ends the connections. Only its first
-// call does anything.
+// Close waits for the calls under way and ends the connections. It does not fail:
+// there is nothing left to be written, and a connection that the server has ended
+// already is as good as one that it is told to end.
 func (db *DB) Close() error {
-	var err error
 	if db.Body != nil {
-		err = db.Shut()
+		_ = db.Shut()
 	}
 	for _, pool := range []*sql.DB{db.readers, db.writers} {
 		if pool != nil {
-			err = errors.Join(err, pool.Close())
+			_ = pool.Close()
 		}
-	}
-	if err != nil {
-		return fmt.Errorf("close JobDB %s: %w", db.name, err)
 	}
 	return nil
 }

@@ -131,7 +131,7 @@ func (s *Server) start() {
 		"--no-defaults", "--user=" + name, "--datadir=" + s.folder, "--bind-address=" + host, "--port=" + port,
 		"--socket=socket", "--pid-file=pid", // both in the data folder
 		"--tmpdir=" + s.folder,
-		"--skip-log-bin", "--skip-name-resolve", "--performance-schema=off",
+		"--skip-name-resolve", "--performance-schema=off",
 		"--innodb-log-file-size=" + logSize, "--innodb-buffer-pool-size=64M",
 	}, s.flags...)...)
 	s.process.Stderr = s.log
