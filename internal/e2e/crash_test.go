@@ -10,21 +10,21 @@ import (
 )
 
 const (
-	crashes     = 22
+	crashes     = 24
 	maxInFlight = 64
 )
 
 // mayRepeat is how many deliveries a crash may cost, on average over the crashes.
 //
-// An attempt may be repeated if its outcome was not durable: it was in flight, of
-// which there are maxInFlight at most; or it is in the group being committed, or in
-// the open one behind it. No endpoint of the load answers sooner than after 25 ms, and the
-// interval and the usual commit take less, so each of the maxInFlight workers has
-// one outcome in either group at most. A commit that takes longer than that is made
-// up for by the others, which take a tenth.
-const mayRepeat = maxInFlight + 2*maxInFlight
+// A delivery may be repeated if it was answered and that is not durable: the
+// answer was not read yet, or is in the group being committed, or in the open one
+// behind it. All three together last two commits at most, and no endpoint of the
+// load answers sooner than after 50 ms. So, as long as two commits take less than
+// that, each of the maxInFlight workers has one such answer at most. A commit that
+// takes longer is made up for by the others, which take a tenth.
+const mayRepeat = maxInFlight
 
-// countdown calls what it was given when it has been told of so many answers.
+// countdown calls what it was given when it has ticked so often.
 type countdown struct {
 	left atomic.Int64
 	then atomic.Pointer[func()]
@@ -35,21 +35,22 @@ func (c *countdown) set(n int64, then func()) {
 	c.left.Store(n)
 }
 
-func (c *countdown) answered(*http.Request, int) {
+func (c *countdown) tick() {
 	if c.left.Add(-1) == 0 {
 		(*c.then.Load())()
 	}
 }
 
-// Killed again and again under load, at moments that alternate between any and
-// the one right after an answer: every job acknowledged is delivered, what is
-// delivered twice was in flight or not flushed, and the books balance.
+// Killed again and again under load, at any moment, or the one right after an
+// endpoint's answer, or the one right after a Submit's: every job acknowledged is
+// delivered, what is delivered twice was in flight or not flushed, and the books
+// balance.
 func TestSIGKILL(t *testing.T) {
 	seed := newSeed(t)
 	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // reproducible
 	var answers countdown
 	r := newReceiver(t, seed, loadRoutes...)
-	r.answered = answers.answered
+	r.answered = func(*http.Request, int) { answers.tick() }
 	s := newScene(t, 100*time.Second, r)
 	args := []string{"--max-in-flight", "64", "--commit-interval", "2ms"}
 
@@ -58,14 +59,18 @@ func TestSIGKILL(t *testing.T) {
 	mayAgain := make(map[string]uint32) // times that a crash excuses
 	excused, most := 0, 0
 	for i := range crashes {
-		if i%2 == 0 {
-			rest(s.ctx, time.Duration(50+random.IntN(350))*time.Millisecond)
-		} else {
-			d := s.director
-			answers.set(1+random.Int64N(300), func() { d.signal(syscall.SIGKILL) })
-			_ = s.awaitEnd() // it was killed
+		d := s.director
+		kill := func() { d.signal(syscall.SIGKILL) }
+		switch i % 3 {
+		case 0:
+			rest(s.ctx, time.Duration(20+random.IntN(800))*time.Millisecond)
+			kill()
+		case 1:
+			answers.set(1+random.Int64N(900), kill)
+		case 2:
+			l.answers.set(1+random.Int64N(10), kill)
 		}
-		s.kill()
+		_ = s.awaitEnd() // it was killed
 		lost := s.unrecorded()
 		for _, id := range lost {
 			mayAgain[id]++
@@ -101,7 +106,7 @@ func TestSIGTERM(t *testing.T) {
 	seed := newSeed(t)
 	var answers countdown
 	r := newReceiver(t, seed, loadRoutes...)
-	r.answered = answers.answered
+	r.answered = func(*http.Request, int) { answers.tick() }
 	s := newScene(t, 60*time.Second, r)
 
 	s.serve("--max-in-flight", "64")

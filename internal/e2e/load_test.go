@@ -16,18 +16,17 @@ import (
 
 // Of the load.
 const (
-	submitters = 4
+	submitters = 16
 	batchMost  = 40
 	backlog    = 1200 // undelivered jobs, above which the submitters wait
-	attempt    = 25 * time.Millisecond
 	keepEvery  = 10
 )
 
-// loadRoutes are endpoints that answer no sooner than after an attempt's time,
-// so that who attempts at most so many at once makes at most so many a second.
+// loadRoutes are endpoints that answer no sooner than after 50 ms, so that who
+// makes at most so many attempts at once makes at most so many a second.
 var loadRoutes = []string{
-	"/healthy=latency:25ms",
-	"/flaky=latency:25ms;status:200:0.8,500:0.2",
+	"/healthy=latency:50ms",
+	"/flaky=latency:50ms;status:200:0.8,500:0.2",
 	"/slow=latency:200ms-300ms",
 }
 
@@ -37,6 +36,8 @@ type load struct {
 	s     *scene
 	group *errgroup.Group
 	end   context.CancelFunc
+
+	answers countdown // of Submits
 
 	mu struct {
 		sync.Mutex
@@ -95,6 +96,7 @@ func (l *load) submit(random *rand.Rand, transaction string) error {
 		})
 	}
 	resp, err := l.s.client.Submit(l.s.ctx, req)
+	l.answers.tick()
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ package e2e
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,6 +43,9 @@ func testMain(m *testing.M) int {
 
 // binary is the program as users have it, built once.
 var binary = sync.OnceValues(func() (string, error) {
+	if err := dependOnSources("../.."); err != nil {
+		return "", err
+	}
 	path := filepath.Join(buildDir, "centrifuge")
 	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", path, "centrifuge/cmd/centrifuge").CombinedOutput()
 	if err != nil {
@@ -49,6 +53,18 @@ var binary = sync.OnceValues(func() (string, error) {
 	}
 	return path, nil
 })
+
+// dependOnSources looks at every folder of the sources. The go command remembers
+// what a test looked at, and so does not take its last result for one that holds
+// when the program has changed, which the test's own binary does not contain.
+func dependOnSources(root string) error {
+	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && path != root && strings.HasPrefix(entry.Name(), ".") {
+			return fs.SkipDir
+		}
+		return err
+	})
+}
 
 // newSeed is a seed of the test's own.
 func newSeed(t *testing.T) uint64 {
