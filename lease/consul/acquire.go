@@ -26,6 +26,8 @@ const (
 	// retryEvery is the pause after a failure. Take-over waits for it when Consul
 	// itself has been away.
 	retryEvery = 250 * time.Millisecond
+	// askAgain is the pause after one that was listed as free was refused.
+	askAgain = 50 * time.Millisecond
 )
 
 // Acquire waits until it has the lease of name. The error is that of ctx, or one
@@ -64,6 +66,11 @@ func (c *Client) acquireAny(ctx context.Context, names []string) (*Lease, error)
 			return nil, ctx.Err()
 		case err == nil:
 			seen, failing = index, false
+		case errors.Is(err, lease.ErrHeld):
+			seen, failing = 0, false
+			if !pause(ctx, askAgain) {
+				return nil, ctx.Err()
+			}
 		case hopeless(err):
 			return nil, err
 		default:
@@ -99,8 +106,11 @@ func (c *Client) holders(ctx context.Context, seen uint64) (map[string]string, u
 	return held, meta.LastIndex, nil
 }
 
-// claimAny returns nil and no error if others were faster.
+// claimAny returns nil and no error if none is free. The error wraps
+// [lease.ErrHeld] if others were faster to take those that were, or if Consul does
+// not give them away yet, which is nothing that a query could wait for.
 func (c *Client) claimAny(ctx context.Context, names []string, held map[string]string) (*Lease, error) {
+	var refused error
 	for _, i := range rand.Perm(len(names)) {
 		if held[c.prefix+names[i]] != "" {
 			continue
@@ -109,28 +119,21 @@ func (c *Client) claimAny(ctx context.Context, names []string, held map[string]s
 		if !errors.Is(err, lease.ErrHeld) {
 			return l, err
 		}
+		refused = err
 	}
-	return nil, nil
+	return nil, refused
 }
 
 // claim makes a session and has it take the key; it does not wait.
 func (c *Client) claim(ctx context.Context, name string) (*Lease, error) {
 	begun := time.Now() // before Consul can have begun to count
-	trying, cancel := context.WithDeadline(ctx, begun.Add(c.tenure()))
+	trying, cancel := context.WithDeadline(ctx, begun.Add(min(c.tenure(), 3*c.patience())))
 	defer cancel()
-	// No health checks: a session that hangs on its node's ends before its TTL. No
-	// lock delay: it keeps out whoever comes next, and epochs do what it is for.
-	// Nothing would mean the default; what is less than a millisecond is none.
-	session, _, err := c.api.Session().CreateNoChecks(&api.SessionEntry{
-		Name:      "lease of " + name,
-		TTL:       c.sessionTTL().String(),
-		Behavior:  api.SessionBehaviorRelease,
-		LockDelay: 1,
-	}, writing(trying))
+	session, err := c.createSession(trying, "lease of "+name)
 	if err != nil {
 		return nil, fmt.Errorf("create a session: %w", err)
 	}
-	epoch, err := c.lock(trying, c.prefix+name, session)
+	epoch, err := c.lock(trying, c.prefix+name, "", session)
 	if err != nil {
 		// Also when we cannot tell whether it took the key: this gives it back. If
 		// it fails as well, the session ends by itself.
@@ -144,31 +147,46 @@ func (c *Client) claim(ctx context.Context, name string) (*Lease, error) {
 	return c.hold(context.WithoutCancel(ctx), name, session, epoch, begun), nil
 }
 
-// lock has session take the key, or keep it, under the next epoch, which it
-// returns. The error wraps [lease.ErrHeld] if somebody else has it, or did
-// something to it at the same time.
+// createSession asks for a session without health checks, because one that hangs
+// on its node's may end before its TTL, and without a lock delay, which keeps out
+// whoever comes next: epochs do what it is for. Consul's client can only ask for a
+// delay of a millisecond or more.
+func (c *Client) createSession(ctx context.Context, name string) (string, error) {
+	var session struct{ ID string }
+	_, err := c.api.Raw().Write("/v1/session/create", map[string]any{
+		"Name": name, "TTL": c.sessionTTL().String(), "Behavior": api.SessionBehaviorRelease,
+		"LockDelay": "0s", "NodeChecks": []string{},
+	}, &session, writing(ctx))
+	return session.ID, err
+}
+
+// lock has session take the key under the next epoch, which it returns, from the
+// session that has it: nobody's, or its own, to keep it. The error wraps
+// [lease.ErrHeld] if that is not who has it, or if something was done to the key
+// at the same time.
 //
 // The next epoch is more than the last one, which is in the value, and more than
 // the index of Consul's log as far as it matters to the key. One would do as long
 // as nobody meddles. The value survives where the log does not (keys exported, and
 // imported by a new cluster), the index where the value does not (key deleted).
-func (c *Client) lock(ctx context.Context, key, session string) (uint64, error) {
+func (c *Client) lock(ctx context.Context, key, from, session string) (uint64, error) {
 	pair, meta, err := c.api.KV().Get(key, reading(ctx))
 	if err != nil {
 		return 0, fmt.Errorf("read the key: %w", err)
 	}
-	last := meta.LastIndex
+	last, has := meta.LastIndex, ""
 	unchanged := &api.KVTxnOp{Verb: api.KVCheckNotExists, Key: key}
 	if pair != nil {
-		if pair.Session != "" && pair.Session != session {
-			return 0, lease.ErrHeld
-		}
+		has = pair.Session
 		holder, err := decode(pair.Value)
 		if err != nil {
 			return 0, fmt.Errorf("key %s: %w", key, err)
 		}
-		last = max(last, pair.ModifyIndex, holder.Epoch)
+		last = max(last, holder.Epoch)
 		unchanged = &api.KVTxnOp{Verb: api.KVCheckIndex, Key: key, Index: pair.ModifyIndex}
+	}
+	if has != from {
+		return 0, lease.ErrHeld
 	}
 	value, err := c.encode(last + 1)
 	if err != nil {

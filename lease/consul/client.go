@@ -3,7 +3,7 @@
 //
 // A lease is a key that a session holds. The session has a TTL, so that it ends
 // with a holder that died; the key's value has the epoch, and says to a reader of
-// Consul's pages who holds it. Why it is so: docs/adr/0003-consul-lease.md.
+// Consul's pages who holds it. Why it is so: docs/adr/0007-consul-lease.md.
 package consul
 
 import (

@@ -81,13 +81,16 @@ func (l *Lease) end() {
 	}
 }
 
-// Advance implements [lease.Lease].
+// Advance implements [lease.Lease]. Whatever ctx says, it does not wait for a
+// Consul that is away for longer than the lease may last.
 func (l *Lease) Advance(ctx context.Context) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, min(l.left(), 3*l.client.patience()))
+	defer cancel()
 	for {
 		if !l.Held() {
 			return 0, fmt.Errorf("advance the epoch of %s: %w", l.name, lease.ErrLost)
 		}
-		epoch, err := l.client.lock(ctx, l.client.prefix+l.name, l.session)
+		epoch, err := l.client.lock(ctx, l.client.prefix+l.name, l.session, l.session)
 		if errors.Is(err, lease.ErrHeld) {
 			// Another Advance was faster, or the lease is lost without our knowing.
 			err = l.check(ctx)

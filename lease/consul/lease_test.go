@@ -87,12 +87,13 @@ func TestOneHolderAmongManyContenders(t *testing.T) {
 				if n := holders.Add(1); n != 1 {
 					t.Errorf("%d hold the lease", n)
 				}
-				mu.Lock()
-				epochs = append(epochs, l.Epoch())
-				mu.Unlock()
-				if !l.Held() {
-					t.Error("acquired, and not held")
+				epoch, err := l.Advance(t.Context()) // which takes a while
+				if err != nil || !l.Held() {
+					t.Errorf("acquired, and not held: %v", err)
 				}
+				mu.Lock()
+				epochs = append(epochs, epoch)
+				mu.Unlock()
 				holders.Add(-1)
 				if err := l.Close(t.Context()); err != nil {
 					t.Error(err)
@@ -227,6 +228,23 @@ func TestHolders(t *testing.T) {
 	if b.Name != "b" || !b.Held || b.Epoch != l.Epoch() || b.Owner != t.Name() || b.Address != "here:1" ||
 		b.PID == 0 || b.Host == "" || b.Since.IsZero() {
 		t.Errorf("the lease that is held: %+v", b)
+	}
+}
+
+// Health checks would end a session before its TTL, and a lock delay keeps out
+// those who come next.
+func TestSessionIsWhatWasAskedFor(t *testing.T) {
+	t.Parallel()
+	server := consultest.Start(t)
+	acquire(t, connect(t, server.URL(), long), "db")
+	sessions, _, err := operator(t, server).Session().List(nil)
+	if err != nil || len(sessions) != 1 {
+		t.Fatalf("sessions %v, %v", sessions, err)
+	}
+	s := sessions[0]
+	if s.LockDelay != 0 || len(s.NodeChecks)+len(s.ServiceChecks)+len(s.Checks) != 0 ||
+		s.Behavior != api.SessionBehaviorRelease || s.TTL != (long/2).String() {
+		t.Errorf("session %+v", s)
 	}
 }
 

@@ -43,7 +43,7 @@ func TestTakeOverFromADeadHolder(t *testing.T) {
 
 func TestEpochsIncreaseOverRestartsOfConsul(t *testing.T) {
 	t.Parallel()
-	server := consultest.Start(t)
+	server := consultest.StartCluster(t, 1)[0]
 	c := connect(t, server.URL(), long)
 	var epochs []uint64
 	for i := range 20 {
@@ -60,7 +60,7 @@ func TestEpochsIncreaseOverRestartsOfConsul(t *testing.T) {
 
 func TestConsulDownForLongerThanTheTTL(t *testing.T) {
 	t.Parallel()
-	server := consultest.Start(t)
+	server := consultest.StartCluster(t, 1)[0]
 	first := acquire(t, connect(t, server.URL(), short), "db")
 	taken := make(chan *consul.Lease)
 	c := connect(t, server.URL(), long)
@@ -91,7 +91,7 @@ func TestConsulDownForLongerThanTheTTL(t *testing.T) {
 
 func TestConsulDownForLessThanTheTTL(t *testing.T) {
 	t.Parallel()
-	server := consultest.Start(t)
+	server := consultest.StartCluster(t, 1)[0]
 	l := acquire(t, connect(t, server.URL(), long), "db")
 	server.Kill()
 	if _, err := l.Advance(t.Context()); err == nil || errors.Is(err, lease.ErrLost) {

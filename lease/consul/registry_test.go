@@ -126,7 +126,7 @@ func TestServiceThatTheAgentForgot(t *testing.T) {
 
 func TestWatchGoesOnWhenConsulIsBack(t *testing.T) {
 	t.Parallel()
-	server := consultest.Start(t)
+	server := consultest.StartCluster(t, 1)[0]
 	c := connect(t, server.URL(), long)
 	changes := watch(t, c)
 	await(t, changes)

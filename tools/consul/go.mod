@@ -1,5 +1,6 @@
 // The Consul server that tests hold leases with; nothing of it is in the binary.
-// 1.15 is the last series under the Mozilla Public License.
+// 1.15 is under the Mozilla Public License, which newer ones are not. To build it
+// takes about five minutes of CPU time, once.
 module centrifuge/tools/consul
 
 go 1.26.0

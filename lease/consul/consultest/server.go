@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -19,12 +20,12 @@ import (
 	"time"
 )
 
-// Server is a Consul server with data of its own. Sessions with a TTL of a second
-// are allowed.
+// Server is a Consul server. Sessions with a TTL of a second are allowed.
 type Server struct {
 	name    string
 	ip      string
-	dir     string // its configuration and data
+	file    string // its configuration
+	memory  bool   // it has no data folder
 	process *process
 }
 
@@ -35,33 +36,49 @@ type process struct {
 	ended  chan struct{}
 }
 
-// Start runs a server until the test ends, and waits until it is ready.
+// Start runs a server until the test ends, and waits until it is ready. It keeps
+// everything in memory, for which it is ready ten times as soon as others.
 func Start(t *testing.T) *Server {
 	t.Helper()
-	return StartCluster(t, 1)[0]
+	s := newServer(t, "server")
+	s.memory = true
+	s.configure(t, nil)
+	s.run(t)
+	s.ready(t)
+	return s
 }
 
 // StartCluster runs n servers of one cluster until the test ends, and waits until
-// they are ready.
+// they are ready. They keep their data over a Restart.
 func StartCluster(t *testing.T, n int) []*Server {
 	t.Helper()
 	servers := make([]*Server, n)
 	ips := make([]string, n)
 	for i := range servers {
-		// An address to each, so that all have Consul's usual ports to themselves,
-		// also when they come back after a while.
-		ips[i] = fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
-		servers[i] = &Server{name: fmt.Sprintf("server-%d", i), ip: ips[i], dir: t.TempDir()}
+		servers[i] = newServer(t, fmt.Sprintf("server-%d", i))
+		ips[i] = servers[i].ip
 	}
 	for _, s := range servers {
-		s.configure(t, ips)
-		s.launch(t)
-		t.Cleanup(s.Kill)
+		s.configure(t, map[string]any{
+			"data_dir": t.TempDir(), "bootstrap_expect": n, "retry_join": ips, "retry_interval": "100ms",
+		})
+		s.run(t)
 	}
 	for _, s := range servers {
 		s.ready(t)
 	}
 	return servers
+}
+
+// newServer gives each server an address, so that all have Consul's usual ports to
+// themselves, also when they come back after a while.
+func newServer(t *testing.T, name string) *Server {
+	t.Helper()
+	return &Server{
+		name: name,
+		ip:   fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254)),
+		file: filepath.Join(t.TempDir(), "consul.json"),
+	}
 }
 
 // URL is where clients find the server.
@@ -76,10 +93,13 @@ func (s *Server) Kill() {
 	<-s.process.ended
 }
 
-// Restart starts a killed server on the data that it had, and waits until it is
-// ready.
+// Restart starts a killed server of a cluster, on the data that it had, and waits
+// until it is ready.
 func (s *Server) Restart(t *testing.T) {
 	t.Helper()
+	if s.memory {
+		t.Fatal("a server of Start has no data to restart on")
+	}
 	s.launch(t)
 	s.ready(t)
 }
@@ -98,36 +118,43 @@ func Leader(t *testing.T, servers []*Server) *Server {
 	return servers[i]
 }
 
-func (s *Server) configure(t *testing.T, cluster []string) {
+func (s *Server) configure(t *testing.T, more map[string]any) {
 	t.Helper()
-	quick := map[string]any{"gossip_interval": "100ms", "probe_interval": "100ms", "probe_timeout": "100ms", "suspicion_mult": 3}
-	text, err := json.Marshal(map[string]any{
-		"server": true, "bootstrap_expect": len(cluster), "retry_join": cluster, "retry_interval": "100ms",
-		"node_name": s.name, "data_dir": filepath.Join(s.dir, "data"),
-		"bind_addr": s.ip, "client_addr": s.ip,
+	config := map[string]any{
+		"server": true, "node_name": s.name, "bind_addr": s.ip, "client_addr": s.ip,
 		"ports":           map[string]int{"dns": -1, "grpc": -1, "grpc_tls": -1, "serf_wan": -1},
 		"session_ttl_min": "1s",
 		"performance":     map[string]int{"raft_multiplier": 1},
-		"gossip_lan":      quick,
-		"connect":         map[string]bool{"enabled": false},
-		"peering":         map[string]bool{"enabled": false},
-		// It asks nobody on the internet.
-		"disable_update_check": true,
+		"gossip_lan": map[string]any{
+			"gossip_interval": "100ms", "probe_interval": "100ms", "probe_timeout": "100ms", "suspicion_mult": 3,
+		},
+		"connect":              map[string]bool{"enabled": false},
+		"peering":              map[string]bool{"enabled": false},
+		"disable_update_check": true, // it asks nobody on the internet
 		"log_level":            "info",
-	})
+	}
+	maps.Copy(config, more)
+	text, err := json.Marshal(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(s.dir, "consul.json"), text, 0o600); err != nil {
+	if err := os.WriteFile(s.file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// run launches the server and has it killed when the test ends.
+func (s *Server) run(t *testing.T) {
+	t.Helper()
+	s.launch(t)
+	t.Cleanup(s.Kill)
 }
 
 func (s *Server) launch(t *testing.T) {
 	t.Helper()
 	p := &process{ended: make(chan struct{})}
 	//nolint:noctx // it lives until Kill, which waits for it
-	p.cmd = exec.Command(binary(t), "-config-file", filepath.Join(s.dir, "consul.json"))
+	p.cmd = exec.Command(binary(t), "-config-file", s.file, fmt.Sprintf("-dev=%t", s.memory))
 	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
 	if err := p.cmd.Start(); err != nil {
