@@ -1,5 +1,5 @@
 // The Consul server that tests hold leases with; nothing of it is in the binary.
-// 1.15 is under the Mozilla Public License, which newer ones are not. To build it
+// 1.15 is under the Mozilla Public License, which later series left. To build it
 // takes about five minutes of CPU time, once.
 module centrifuge/tools/consul
 
