@@ -14,6 +14,9 @@ import (
 // replayChunk is how many archived jobs are submitted at once.
 const replayChunk = 100
 
+// replayBytes bounds their payloads, well below what one Submit may hold.
+const replayBytes = 8 << 20
+
 // ReplayPage tells what a page of a replay did.
 type ReplayPage struct {
 	Replayed int
@@ -61,7 +64,7 @@ func (d *Director) Replay(ctx context.Context, f archive.Filter, cursor string, 
 		}
 	}
 	for len(entries) > 0 {
-		n := min(len(entries), replayChunk)
+		n := chunk(entries)
 		if rate > 0 {
 			n = min(n, max(1, int(rate)))
 		}
@@ -81,6 +84,16 @@ func (d *Director) Replay(ctx context.Context, f archive.Filter, cursor string, 
 		}
 	}
 	return page, nil
+}
+
+// chunk is how many of the entries, at least one, are submitted at once.
+func chunk(entries []archive.Entry) int {
+	n, size := 1, entries[0].PayloadSize
+	for n < min(len(entries), replayChunk) && size+entries[n].PayloadSize <= replayBytes {
+		size += entries[n].PayloadSize
+		n++
+	}
+	return n
 }
 
 // replay submits the entries' jobs, except those that the JobDB holds since an
