@@ -23,12 +23,16 @@ const (
 	duringOpen   moment = "while the JobDB is opened"
 	duringScan   moment = "while recovery scans"
 	duringRead   moment = "while jobs are read"
+
+	// At these it is told to shut down instead.
+	endAtRefusal moment = "when a commit is refused"
+	endAtRead    moment = "when jobs are read"
 )
 
 func moments() []moment {
 	return []moment{
 		beforeCommit, afterCommit, afterCommit, beforeSend, afterAnswer, afterAnswer,
-		beforePut, afterPut, duringOpen, duringScan, duringRead,
+		beforePut, afterPut, duringOpen, duringScan, duringRead, endAtRefusal, endAtRead,
 	}
 }
 

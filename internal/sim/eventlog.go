@@ -18,6 +18,9 @@ type eventLog struct {
 	began time.Time
 	out   io.Writer
 
+	// suspect is called with each line of the Director's own log.
+	suspect func(line string)
+
 	mu struct {
 		sync.Mutex
 		lines [tailLines]string
@@ -51,7 +54,11 @@ func (l *eventLog) tail() []string {
 
 // Write takes a line of the Director's own log.
 func (l *eventLog) Write(line []byte) (int, error) {
-	l.add("log: %s", strings.TrimSpace(string(line)))
+	text := strings.TrimSpace(string(line))
+	l.add("log: %s", text)
+	if l.suspect != nil {
+		l.suspect(text)
+	}
 	return len(line), nil
 }
 

@@ -50,6 +50,7 @@ func (g *gate) Commit(ctx context.Context, b *jobdb.Batch) error {
 		return errCrashed
 	}
 	if err != nil {
+		p.passes(endAtRefusal)
 		p.run.log.add("commit of %d jobs, %d transitions fails: %v", len(b.Jobs), len(b.Transitions()), err)
 	}
 	if err != nil && len(b.Transitions()) > 0 {
@@ -68,6 +69,7 @@ func (p *process) linger(what string, longest time.Duration) {
 // read is what precedes each read.
 func (g *gate) read() error {
 	g.process.passes(duringRead)
+	g.process.passes(endAtRead)
 	g.process.linger("read", g.process.run.plan.readLatency)
 	if g.process.dead.Load() {
 		return errCrashed

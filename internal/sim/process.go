@@ -89,9 +89,16 @@ func (p *process) kill(why string) {
 	p.shutdown()
 }
 
-// passes kills the process if this is the moment for it.
+// passes kills the process, or ends it, if this is the moment for it.
 func (p *process) passes(at moment) {
-	if !p.dead.Load() && p.run.trap.springs(at) {
+	if p.dead.Load() || !p.run.trap.springs(at) {
+		return
+	}
+	switch at {
+	case endAtRefusal, endAtRead:
+		p.run.log.add("process %d is to shut down %s", p.number, at)
+		p.shutdown()
+	default:
 		p.kill(string(at))
 	}
 }

@@ -6,34 +6,47 @@ import (
 	"time"
 
 	"centrifuge"
+	"centrifuge/archive"
 )
 
 // patience is how long a job may wait for its delivery when all is well again: the
 // longest backoff, and as much for the rest.
 const patience = 2 * centrifuge.DefaultMaxBackoff
 
-// settle lets time run on until every job is at its end, and has the Director
-// recount.
+// settle lets time run on until every job is at its end, replays what was archived,
+// and has the Director recount when all is at its end again.
 func (r *run) settle(p *process) {
-	deadline := time.Now().Add(r.plan.calm)
 	r.liftAll(p)
 	r.well = r.clock.now()
 	r.lastRound(p)
+	if r.rest(p) && r.replayAll(p) && r.rest(p) {
+		r.recount(p)
+	}
+}
+
+// rest waits until every job is at its end, and reports whether that came.
+func (r *run) rest(p *process) bool {
+	deadline := time.Now().Add(r.plan.calm)
 	for r.witness.pending() > 0 || p.director.Ready() != nil {
 		if time.Now().After(deadline) {
 			r.witness.complain(p.director.Ready())
-			break
+			return false
 		}
 		if r.witness.failed() {
-			return
+			return false
 		}
 		select {
 		case <-p.ended:
 			r.witness.breaks("the Director gave up: %v", p.err)
-			return
+			return false
 		case <-time.After(time.Minute):
 		}
 	}
+	return true
+}
+
+// recount compares the Director's ledger and traces to what was seen.
+func (r *run) recount(p *process) {
 	r.verify(p)
 	ledger, err := p.director.Ledger()
 	if jobs := r.witness.someJobs(); err != nil || ledger.Accepted != int64(len(jobs))-1 || ledger.Pending() != 0 {
@@ -42,6 +55,36 @@ func (r *run) settle(p *process) {
 	for _, id := range r.witness.someJobs() {
 		r.witness.compareTrace(p, id)
 	}
+}
+
+// replayAll replays what is in the archive and was not replayed yet. It reports
+// whether the archive says so of each job after that.
+func (r *run) replayAll(p *process) bool {
+	ctx := context.Background()
+	archived := r.clock.now()
+	for cursor, more := "", true; more; more = cursor != "" {
+		r.insist(func() error { // one by one, as little may be admitted at once
+			page, err := p.director.Replay(ctx, archive.Filter{To: archived}, cursor, 1, 0)
+			if err == nil {
+				cursor = page.Next
+			}
+			return err
+		})
+		if r.witness.failed() {
+			return false
+		}
+	}
+	listed, err := p.director.ListArchive(ctx, archive.Filter{To: archived}, "", 1_000_000)
+	if err != nil {
+		r.witness.breaks("list what was replayed: %v", err)
+		return false
+	}
+	for i := range listed.Entries {
+		if e := &listed.Entries[i]; e.ReplayedAs.IsZero() {
+			r.witness.breaks("job %s was replayed, and the archive does not say so", e.JobID)
+		}
+	}
+	return true
 }
 
 // liftAll takes back what operators have said, so that nothing holds jobs up.

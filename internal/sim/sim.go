@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -95,6 +96,7 @@ func Run(o Options) (report Report, err error) {
 		r.bucket = folder
 	}
 	r.witness = newWitness(r, place)
+	r.log.suspect = r.suspect
 	if r.plan.http {
 		r.world.network = newNetwork(r.world)
 		defer r.world.network.close()
@@ -219,6 +221,14 @@ func (r *run) sleep(d time.Duration) bool {
 		return false
 	default:
 		return true
+	}
+}
+
+// suspect finds fault with a Director that opens its JobDB again although nothing
+// was done to it.
+func (r *run) suspect(line string) {
+	if strings.Contains(line, "opened again") && !strings.Contains(line, "injected fault") && !strings.Contains(line, errCrashed.Error()) {
+		r.witness.breaks("a tenure failed for a reason of its own: %s", line)
 	}
 }
 

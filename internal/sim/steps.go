@@ -86,8 +86,8 @@ func (w *witness) archivingLocked(j *witnessed, t *centrifuge.Transition) {
 			w.breaksLocked("job %s is archived as flushed, and nobody said so", t.JobID)
 		}
 	case centrifuge.ErrorAttempts:
-		if t.Attempt == 0 {
-			w.breaksLocked("job %s is archived for its attempts, and had none", t.JobID)
+		if most := j.job.Settings.Retry.MaxAttempts; most == 0 || t.Attempt < most {
+			w.breaksLocked("job %s is archived for its %d attempts, of %d", t.JobID, t.Attempt, most)
 		}
 	default:
 		w.breaksLocked("job %s is archived as %q", t.JobID, t.ErrorCode)
