@@ -109,7 +109,10 @@ func TestSIGTERM(t *testing.T) {
 	r.answered = func(*http.Request, int) { answers.tick() }
 	s := newScene(t, 60*time.Second, r)
 
-	s.serve("--max-in-flight", "64")
+	// With commits this far apart, the last outcomes are flushed by the shutdown or not
+	// at all.
+	args := []string{"--max-in-flight", "64", "--commit-interval", "100ms"}
+	s.serve(args...)
 	l := s.startLoad(seed)
 	for range 5 {
 		d := s.director
@@ -117,7 +120,7 @@ func TestSIGTERM(t *testing.T) {
 		if err := s.awaitEnd(); err != nil {
 			t.Errorf("after SIGTERM: %v\n%s", err, s.director.log)
 		}
-		s.serve("--max-in-flight", "64")
+		s.serve(args...)
 	}
 	l.stop()
 	s.terminate()

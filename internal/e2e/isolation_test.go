@@ -130,7 +130,9 @@ func TestHangingDestinationHoldsNobodyUp(t *testing.T) {
 	if ledger.GetSucceeded() != 2*each || ledger.GetPending() != each {
 		t.Errorf("the ledger is %v", ledger)
 	}
-	if st := r.Stats().Routes["/hangs"]; st.PeakInFlight > 32 {
-		t.Errorf("%d of the 64 requests at once went to the destination that hangs", st.PeakInFlight)
+	held := r.Stats().Routes["/hangs"].PeakInFlight
+	t.Logf("the destination that hangs held %d of 64 requests at once", held)
+	if held > 16 {
+		t.Errorf("it held %d of 64 requests at once", held)
 	}
 }
