@@ -241,6 +241,19 @@ func TestPacketLimit(t *testing.T) {
 	}
 }
 
+// A value that is too long is refused, and not cut.
+func TestValueThatDoesNotFit(t *testing.T) {
+	server := mysqltest.Start(t)
+	mustExec(t, server.Root(), `SET GLOBAL sql_mode = ''`)
+	db := mustOpen(t, options(server, server.Address))
+	var l load
+	b := l.batch(t, 2)
+	b.Jobs[1].Source = strings.Repeat("s", 1025)
+	mustBePlain(t, db.Commit(t.Context(), b))
+	b.Jobs[1].Source = b.Jobs[1].Source[1:]
+	mustCommit(t, db, b)
+}
+
 // All tables lie in one file, which may not grow beyond so many megabytes.
 func tablespace(megabytes string) []string {
 	return []string{"--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:12M:autoextend:max:" + megabytes + "M"}
