@@ -134,7 +134,7 @@ func TestTakenIDs(t *testing.T) {
 		if _, err := r.Submit(t.Context(), director.Submission{Jobs: twice}); !errors.As(err, &exists) || exists.Index != 1 {
 			t.Errorf("the same id twice in a batch: %v", err)
 		}
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if l := ledger(t, r); l.Accepted != 1 {
 			t.Errorf("%+v", l)
 		}
@@ -156,7 +156,7 @@ func TestNearlyFullDisk(t *testing.T) {
 	var free atomic.Uint64
 	free.Store(1000)
 	virtual(t, t.TempDir(), &attempts{answer: always(200)}, func(t *testing.T, r *rig) {
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		_, err := r.Submit(t.Context(), director.Submission{Jobs: jobs(1, "https://example.com/x")})
 		if _, ok := errors.AsType[*director.ExhaustedError](err); !ok {
 			t.Errorf("with little room: %v", err)
@@ -165,7 +165,7 @@ func TestNearlyFullDisk(t *testing.T) {
 			t.Error("ready with little room")
 		}
 		free.Store(5000)
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		submit(t, r, jobs(1, "https://example.com/x")...)
 	}, func(o *director.Options) {
 		o.MinFreeDisk, o.FreeDisk = 2000, func() (uint64, error) { return free.Load(), nil }
@@ -204,19 +204,19 @@ func TestFullStorage(t *testing.T) {
 	virtual(t, t.TempDir(), endpoint, func(t *testing.T, r *rig) {
 		release = make(chan struct{})
 		submit(t, r, jobs(5, "https://example.com/x")...)
-		time.Sleep(time.Second)
+		pass(time.Second)
 		full.Store(true)
 		close(release)
 		_, err := r.Submit(t.Context(), director.Submission{Jobs: jobs(5, "https://example.com/x")})
 		if _, ok := errors.AsType[*director.ExhaustedError](err); !ok {
 			t.Errorf("a Submit while the storage is full: %v", err)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if l := ledger(t, r); l.Succeeded != 0 || l.Accepted != 5 {
 			t.Errorf("while full: %+v", l)
 		}
 		full.Store(false)
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		if l := ledger(t, r); l.Succeeded != 5 {
 			t.Errorf("when there is room again: %+v", l)
 		}
@@ -242,13 +242,13 @@ func TestUnknownOutcome(t *testing.T) {
 				if _, err := r.Submit(t.Context(), s); !errors.Is(err, director.ErrUnavailable) {
 					t.Fatalf("got %v", err)
 				}
-				time.Sleep(2 * time.Second)
+				pass(2 * time.Second)
 				s.Jobs = jobs(4, "https://example.com/x")
 				receipt, err := r.Submit(t.Context(), s)
 				if err != nil || receipt.Repeated != persisted {
 					t.Errorf("the repetition: %+v, %v", receipt, err)
 				}
-				time.Sleep(time.Second)
+				pass(time.Second)
 				if l := ledger(t, r); l.Accepted != 4 || l.Succeeded != 4 {
 					t.Errorf("%+v", l)
 				}
@@ -277,7 +277,7 @@ func TestSpill(t *testing.T) {
 			j.Payload = slices.Repeat([]byte{j.Source[len(j.Source)-1]}, 1000)
 		}
 		submit(t, r, batch...)
-		time.Sleep(30 * time.Minute)
+		pass(30 * time.Minute)
 		if l := ledger(t, r); l.Succeeded != 500 {
 			t.Errorf("%+v", l)
 		}

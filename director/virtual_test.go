@@ -70,6 +70,9 @@ func virtual(t *testing.T, dir string, d director.Deliverer, test func(*testing.
 	})
 }
 
+// pass lets virtual time pass.
+func pass(d time.Duration) { time.Sleep(d) }
+
 var epochs atomic.Uint64
 
 func startVirtual(t *testing.T, dir string, d director.Deliverer, change ...func(*director.Options)) *rig {
