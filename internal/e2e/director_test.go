@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,17 +19,10 @@ type director struct {
 	err   error
 }
 
-// startDirector starts one, by way of another command if one is given. It ends
-// with the test at the latest.
-func startDirector(t *testing.T, via []string, args ...string) *director {
+// startDirector starts one by its command line. It ends with the test at the
+// latest.
+func startDirector(t *testing.T, line []string) *director {
 	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	line := slices.Concat(via, []string{
-		path, "serve", "--listen", "127.0.0.1:0", "--allow-network", "127.0.0.0/8", "--log-format", "json",
-	}, args)
 	d := &director{cmd: exec.Command(line[0], line[1:]...), log: &childLog{}, ended: make(chan struct{})} //nolint:gosec // our own binary
 	d.cmd.Stderr = d.log
 	if err := d.cmd.Start(); err != nil {

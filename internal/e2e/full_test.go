@@ -28,7 +28,7 @@ func newFullScene(t *testing.T, diskSize, payload int, args ...string) *fullScen
 	t.Helper()
 	f := &fullScene{disk: newDisk(t, diskSize), size: payload, args: append(args, "--max-in-flight", "16", "--shutdown-grace", "5s")}
 	f.scene = newScene(t, time.Minute, newReceiver(t, 1, "/=latency:1ms-20ms"))
-	f.dir = filepath.Join(f.disk.inside, "data")
+	f.dir, f.seenAs = filepath.Join(f.disk.inside, "data"), filepath.Join(f.disk.folder, "data")
 	f.once = f.newClient(client.Options{RetryFor: -1})
 	f.launch(f.disk.via, f.args...)
 	f.await("ready", f.ready)
@@ -165,7 +165,7 @@ func TestBegunWhileDiskFull(t *testing.T) {
 			f.disk.fill()
 			f.disk.shed(tc.left)
 
-			f.director = startDirector(t, f.disk.via, append([]string{"--data-dir", f.dir}, f.args...)...)
+			f.begin(f.disk.via, f.args...)
 			f.awaitVerdict()
 			f.disk.unload()
 			select {

@@ -19,7 +19,7 @@ func (s *scene) openCopy() *sql.DB {
 	const name = "jobdb-000001.db"
 	folder := s.TempDir()
 	for _, suffix := range []string{"", "-wal"} {
-		if err := copyFile(filepath.Join(folder, name+suffix), filepath.Join(s.dir, name+suffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := copyFile(filepath.Join(folder, name+suffix), filepath.Join(s.seenAs, name+suffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			s.Fatal(err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -24,7 +25,9 @@ type scene struct {
 	*testing.T
 	ctx      context.Context //nolint:containedctx // the test's, with a deadline
 	receiver *receiver
-	dir      string
+	binary   string
+	dir      string                 // the data folder
+	seenAs   string                 // the same, for the test
 	address  atomic.Pointer[string] // of the Director that serves
 	retried  atomic.Int64           // calls of Submits that were repeated
 	director *director
@@ -35,9 +38,15 @@ type scene struct {
 // the limit, and then the test fails.
 func newScene(t *testing.T, limit time.Duration, r *receiver) *scene {
 	t.Helper()
+	path, err := binary() // which takes what time it takes
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	t.Cleanup(cancel)
-	s := &scene{T: t, ctx: ctx, receiver: r, dir: t.TempDir()}
+	s := &scene{T: t, ctx: ctx, receiver: r, binary: path}
+	s.dir = t.TempDir()
+	s.seenAs = s.dir
 	s.client = s.newClient(client.Options{RetryFor: limit, OnRetry: func(error, time.Duration) { s.retried.Add(1) }})
 	return s
 }
@@ -80,8 +89,16 @@ func (s *scene) serve(args ...string) {
 // until it listens.
 func (s *scene) launch(via []string, args ...string) {
 	s.Helper()
-	s.director = startDirector(s.T, via, append([]string{"--data-dir", s.dir}, args...)...)
+	s.begin(via, args...)
 	s.awaitListening()
+}
+
+// begin starts a Director and waits for nothing.
+func (s *scene) begin(via []string, args ...string) {
+	s.Helper()
+	s.director = startDirector(s.T, slices.Concat(via, []string{
+		s.binary, "serve", "--listen", "127.0.0.1:0", "--allow-network", "127.0.0.0/8", "--log-format", "json", "--data-dir", s.dir,
+	}, args))
 }
 
 func (s *scene) awaitListening() {
@@ -207,7 +224,7 @@ func (s *scene) awaitDelivered(n int) {
 // printed; it must succeed.
 func (s *scene) command(args ...string) string {
 	s.Helper()
-	cmd := exec.CommandContext(s.ctx, s.director.cmd.Args[0], append(args, "--server", s.url())...) //nolint:gosec // our own binary
+	cmd := exec.CommandContext(s.ctx, s.binary, append(args, "--server", s.url())...) //nolint:gosec // our own binary
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
