@@ -29,6 +29,7 @@ func dialect(epoch uint64) sqlbody.Dialect {
 		Claim:           func(ctx context.Context, conn *sql.Conn) error { return claim(ctx, conn, epoch) },
 		Begin:           beginTransaction,
 		MaxEpoch:        `SELECT MAX(epoch) FROM owners`,
+		MaxRows:         128, // each statement is a round trip
 		LastTransitions: lastTransitions,
 		Explain:         explain,
 	}

@@ -21,6 +21,9 @@ type Dialect struct {
 	// such a way that none can be added before the transaction ends.
 	MaxEpoch string
 
+	// MaxRows is how many rows one statement inserts at most, a power of 2.
+	MaxRows int
+
 	// LastTransitions selects, in the order of their job_id, the last transition
 	// of each job with job_id > ? and job_id <= ?. Its columns are
 	// [TransitionColumns]. It may select more than the last, in the order of id.

@@ -37,6 +37,9 @@ func newWriter(ctx context.Context, db *sql.DB, dialect Dialect) (*writer, error
 		transactions: inserter{columns: 3, into: `transactions (id, created_at, job_ids)`},
 		policies:     inserter{columns: 4, into: `queue_policies (source, destination, policy, time)`},
 	}
+	for _, in := range w.inserters() {
+		in.bySize = make([]*sql.Stmt, bits.Len(uint(dialect.MaxRows)))
+	}
 	if dialect.Claim != nil {
 		if err := dialect.Claim(ctx, conn); err != nil {
 			w.discard()
@@ -101,18 +104,22 @@ func (w *writer) closeStatements() error {
 	if w.epoch != nil {
 		err = w.epoch.Close()
 	}
-	for _, in := range []*inserter{&w.jobs, &w.payloads, &w.transitions, &w.transactions, &w.policies} {
+	for _, in := range w.inserters() {
 		err = errors.Join(err, in.close())
 	}
 	return err
 }
 
-// inserter holds the statements that insert 1, 2, 4, … 32 rows into a table, each
-// prepared when it is first needed. Longer ones gain nothing.
+func (w *writer) inserters() [5]*inserter {
+	return [...]*inserter{&w.jobs, &w.payloads, &w.transitions, &w.transactions, &w.policies}
+}
+
+// inserter holds the statements that insert 1, 2, 4, … rows into a table, each
+// prepared when it is first needed.
 type inserter struct {
 	into    string // the table with its columns in brackets
 	columns int
-	bySize  [6]*sql.Stmt // by the binary logarithm of the number of rows
+	bySize  []*sql.Stmt // by the binary logarithm of the number of rows
 }
 
 // insert inserts the rows whose values lie in args one after the other.

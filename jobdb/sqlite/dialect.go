@@ -16,6 +16,7 @@ func dialect() sqlbody.Dialect {
 	return sqlbody.Dialect{
 		Begin:           `BEGIN IMMEDIATE`,
 		MaxEpoch:        `SELECT MAX(epoch) FROM owners`,
+		MaxRows:         32, // more gain nothing
 		LastTransitions: lastTransitions,
 		Explain:         explain,
 	}
