@@ -132,7 +132,7 @@ func TestHangingDestinationHoldsNobodyUp(t *testing.T) {
 	}
 	held := r.Stats().Routes["/hangs"].PeakInFlight
 	t.Logf("the destination that hangs held %d of 64 requests at once", held)
-	if held > 16 {
+	if held > 24 { // it has 8, and those that it has not yet noticed to be given up
 		t.Errorf("it held %d of 64 requests at once", held)
 	}
 }
