@@ -40,6 +40,8 @@ func newWriter(ctx context.Context, db *sql.DB, dialect Dialect) (*writer, error
 	for _, in := range w.inserters() {
 		in.bySize = make([]*sql.Stmt, bits.Len(uint(dialect.MaxRows)))
 	}
+	const maxPayloads = 32 // more only make buffers large
+	w.payloads.bySize = w.payloads.bySize[:min(len(w.payloads.bySize), bits.Len(maxPayloads))]
 	if dialect.Claim != nil {
 		if err := dialect.Claim(ctx, conn); err != nil {
 			w.discard()
