@@ -12,8 +12,8 @@ import (
 // mean the defaults.
 type Options struct {
 	MaxInFlight       int // requests in flight over everything; 1024
-	MaxPerDestination int // requests in flight to one destination; 256
-	MaxPerQueue       int // requests in flight of one queue; 256
+	MaxPerDestination int // requests in flight to one destination; 128
+	MaxPerQueue       int // requests in flight of one queue; 128
 
 	InitialLimit  int           // concurrency at which a queue or destination starts; 8
 	FailureRun    int           // consecutive failures that open a breaker; 10
@@ -26,8 +26,8 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	positive(&o.MaxInFlight, 1024)
-	positive(&o.MaxPerDestination, 256)
-	positive(&o.MaxPerQueue, 256)
+	positive(&o.MaxPerDestination, 128)
+	positive(&o.MaxPerQueue, 128)
 	positive(&o.InitialLimit, 8)
 	positive(&o.FailureRun, 10)
 	positive(&o.ProbeMin, time.Second)

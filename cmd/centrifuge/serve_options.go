@@ -63,8 +63,8 @@ func (o *serveOptions) addTo(fs *pflag.FlagSet) {
 	fs.StringVar(&o.proxy, "proxy", "", "`URL` of an http, https or socks5 proxy for deliveries")
 
 	fs.IntVar(&o.maxInFlight, "max-in-flight", 1024, "deliveries under way at once")
-	fs.IntVar(&o.maxPerDestination, "max-per-destination", 256, "of these, to one destination")
-	fs.IntVar(&o.maxPerQueue, "max-per-queue", 256, "of these, of one queue")
+	fs.IntVar(&o.maxPerDestination, "max-per-destination", 128, "of these, to one destination")
+	fs.IntVar(&o.maxPerQueue, "max-per-queue", 128, "of these, of one queue")
 	fs.Int64Var(&o.maxPending, "max-pending", 20_000_000, "unfinished jobs, above which submits are refused")
 	fs.DurationVar(&o.commitInterval, "commit-interval", 2*time.Millisecond, "least time between commits")
 	fs.Var(&o.cacheSize, "cache-size", "payloads of waiting jobs kept in memory, in `bytes`")
