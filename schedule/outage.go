@@ -23,7 +23,7 @@ const (
 	Closed  Breaker = iota // requests pass
 	Open                   // jobs are held; none of their attempts is used up
 	Probing                // one request is on its way to find out
-	Ramping                // the probe succeeded; a few failures open it again
+	Ramping                // the probe succeeded; the limit grows again from 1
 )
 
 // String is the state's name as metrics and pages show it; a breaker that probes
@@ -188,11 +188,7 @@ func (c *controller) fail(now int64, m mark, wide bool, o *outage) {
 			c.threshold = c.limit
 		}
 	}
-	needed := o.failureRun
-	if c.breaker == Ramping {
-		needed = (needed + 1) / 2
-	}
-	if wide && c.run >= needed {
+	if wide && c.run >= o.failureRun {
 		c.open(now, o)
 	}
 }

@@ -138,10 +138,13 @@ func TestBreaker(t *testing.T) {
 	}
 }
 
-func TestBreakerReopensSoonerWhileItRamps(t *testing.T) {
+// While it ramps, it takes a whole run of failures to open it again, and then for
+// longer: an endpoint that fails half of the time would not get through a ramp that
+// fewer end.
+func TestBreakerReopensForLongerWhileItRamps(t *testing.T) {
 	o := testOutage()
 	c := controller{limit: 1, threshold: 1, good: 8, breaker: Ramping, inTrouble: true, openings: 3}
-	for range o.failureRun / 2 {
+	for range o.failureRun {
 		if c.breaker != Ramping {
 			t.Fatal("open too soon")
 		}
