@@ -139,6 +139,7 @@ func check(jobs []*centrifuge.Job, now time.Time) (size int64, err error) {
 		if field, reason := complete(job, now); field != "" {
 			return 0, &InvalidError{i, field, reason}
 		}
+		// Size counts the structs around a job as well, which are not the client's.
 		if size += int64(job.Size()); size > MaxSubmitBytes+MaxJobs*512 {
 			return 0, &InvalidError{-1, "jobs", fmt.Sprintf("hold more than %d bytes", MaxSubmitBytes)}
 		}

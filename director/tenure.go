@@ -31,8 +31,8 @@ type tenure struct {
 
 	failed chan error // capacity 1: why the tenure cannot go on
 
-	serving atomic.Bool // intake is open
-	clock   chan struct{}
+	serving atomic.Bool   // intake is open
+	clock   chan struct{} // capacity 1: keepTime is to look again
 
 	wake *sync.Cond // on mu: there may be work to take, or the workers are to end
 	mu   struct {
@@ -47,9 +47,9 @@ type tenure struct {
 		ending  bool  // workers end
 		wakeAt  time.Time
 	}
-	missed  chan struct{} // capacity 1: missing is not empty
-	expired chan struct{} // capacity 1: the scheduler may have expired jobs
-	crew    sync.WaitGroup
+	missed  chan struct{}  // capacity 1: missing is not empty
+	expired chan struct{}  // capacity 1: the scheduler may have expired jobs
+	crew    sync.WaitGroup // the workers
 }
 
 // attempt is a job whose turn it is, with the slot that was reserved for it.
