@@ -45,7 +45,7 @@ demo: build ## Build, then show it at work against failing endpoints on loopback
 	exec bin/centrifuge demo $(ARGS)
 
 .PHONY: bench
-bench: build ## Measure throughput, latency and memory; prints a table and JSON
+bench: build peers ## Measure throughput, latency and memory; prints a table and JSON
 	go run ./bench $(ARGS)
 
 ##@ Check
@@ -133,4 +133,14 @@ mariadb:
 		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 		$$sudo apt-get update -qq; \
 		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends mariadb-server-core mariadb-client-core; \
+	fi
+
+# What the other job queues of the benchmark stand on.
+.PHONY: peers
+peers:
+	@if ! { command -v redis-server && [ -x /usr/lib/postgresql/15/bin/initdb ]; } >/dev/null; then \
+		echo "installing Redis and PostgreSQL for the benchmark to start"; \
+		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+		$$sudo apt-get update -qq; \
+		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends redis-server postgresql-15; \
 	fi
