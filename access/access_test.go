@@ -1,7 +1,6 @@
 package access
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -41,7 +40,7 @@ func TestWhatRolesMay(t *testing.T) {
 }
 
 func TestNobodyMayNothing(t *testing.T) {
-	p := From(context.Background())
+	p := From(t.Context())
 	if p.MayView("shop") || p.MayOperate("shop") || p.MayAdmin() || p.Has(Submit) || p.Has(SignIn) {
 		t.Errorf("%+v has rights", p)
 	}

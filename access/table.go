@@ -46,7 +46,7 @@ func OfProcedure(path string) Need {
 		return Need{Right: View}
 
 	case "/centrifuge.v1.AuditService/List":
-		return Need{Right: Manage, Whole: true}
+		return Need{Right: Operate}
 
 	case "/centrifuge.v1.AccessService/GetLogin":
 		return Need{Right: Anyone}
