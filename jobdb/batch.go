@@ -9,6 +9,9 @@ import "centrifuge"
 // the job's making, before those that were appended. A job that was moved in from
 // another JobDB has that transition appended, with its attempts, and it is not
 // put there twice.
+//
+// To commit a prepared transaction is to add its jobs, and the transaction as
+// committed, to one batch.
 type Batch struct {
 	Transactions []Transaction
 	Jobs         []*centrifuge.Job

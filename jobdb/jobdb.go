@@ -49,13 +49,31 @@ var (
 // All methods are safe for concurrent use. Commits are applied one after the
 // other.
 type DB interface {
+	Jobs
+	Transactions
+
 	// Commit makes the batch durable, all or nothing. If it returns an error,
 	// nothing was persisted, unless the error wraps [ErrUnknownOutcome]. The
 	// errors [ErrFull] and [ErrSuperseded] are told apart. A job whose ID the
-	// JobDB already holds makes the whole batch fail. The batch is only read,
-	// and may be reused when Commit has returned.
+	// JobDB already holds makes the whole batch fail; so does a prepared
+	// transaction whose ID was prepared before, and any other whose ID has ended
+	// before. The batch is only read, and may be reused when Commit has returned.
 	Commit(ctx context.Context, b *Batch) error
 
+	// Policies returns the latest policy of each scope.
+	Policies(ctx context.Context) ([]Policy, error)
+
+	// Size is how many bytes the JobDB occupies where it is stored. A server's
+	// answer may lag behind what was committed; the implementation says by how
+	// much.
+	Size(ctx context.Context) (int64, error)
+
+	// Close releases the JobDB. It waits for calls under way.
+	Close() error
+}
+
+// Jobs reads jobs.
+type Jobs interface {
 	// Load appends to dst the jobs with the given ids, whole, each with the life
 	// it has reached. IDs that are unknown are left out; the order is free.
 	Load(ctx context.Context, dst []Loaded, ids []centrifuge.ID) ([]Loaded, error)
@@ -64,10 +82,6 @@ type DB interface {
 	// awaiting_scheduling on, or [ErrNotFound].
 	Trace(ctx context.Context, id centrifuge.ID) (Trace, error)
 
-	// Transaction returns what was logged under the transaction id, or
-	// [ErrNotFound].
-	Transaction(ctx context.Context, id string) (Transaction, error)
-
 	// Known returns those of the ids that the JobDB holds.
 	Known(ctx context.Context, ids []centrifuge.ID) ([]centrifuge.ID, error)
 
@@ -75,12 +89,23 @@ type DB interface {
 	// without loading payloads: its memory does not grow with the JobDB. A Row is
 	// valid until the next one. After an error nothing more is yielded.
 	Scan(ctx context.Context) iter.Seq2[*Row, error]
+}
 
-	// Policies returns the latest policy of each scope.
-	Policies(ctx context.Context) ([]Policy, error)
+// Transactions reads transactions.
+type Transactions interface {
+	// Transaction returns what was logged under the transaction id, with its Body
+	// if it is prepared still, or [ErrNotFound].
+	Transaction(ctx context.Context, id string) (Transaction, error)
 
-	// Close releases the JobDB. It waits for calls under way.
-	Close() error
+	// Prepared returns the transactions that are prepared still, without their
+	// bodies.
+	Prepared(ctx context.Context) ([]Prepared, error)
+
+	// Ended yields the transactions that ended at the given time or after it,
+	// once each: all but those that are prepared still. The order is free and the
+	// memory bounded. One that ends meanwhile may be missing. After an error
+	// nothing more is yielded.
+	Ended(ctx context.Context, since time.Time) iter.Seq2[Transaction, error]
 }
 
 // Loaded is a job read back for its next attempt.
@@ -93,13 +118,6 @@ type Loaded struct {
 type Trace struct {
 	Job         centrifuge.Job
 	Transitions []centrifuge.Transition
-}
-
-// Transaction remembers a Submit, so that its repetition is recognised.
-type Transaction struct {
-	ID        string
-	JobIDs    []centrifuge.ID
-	CreatedAt time.Time // millisecond precision, UTC
 }
 
 // Row is where one job stands, as recovery and verification need it.

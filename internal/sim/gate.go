@@ -98,6 +98,20 @@ func (g *gate) Transaction(ctx context.Context, id string) (jobdb.Transaction, e
 	return g.inner.Transaction(ctx, id)
 }
 
+func (g *gate) Prepared(ctx context.Context) ([]jobdb.Prepared, error) {
+	if err := g.read(); err != nil {
+		return nil, err
+	}
+	return g.inner.Prepared(ctx)
+}
+
+func (g *gate) Ended(ctx context.Context, since time.Time) iter.Seq2[jobdb.Transaction, error] {
+	if err := g.read(); err != nil {
+		return func(yield func(jobdb.Transaction, error) bool) { yield(jobdb.Transaction{}, err) }
+	}
+	return g.inner.Ended(ctx, since)
+}
+
 func (g *gate) Known(ctx context.Context, ids []centrifuge.ID) ([]centrifuge.ID, error) {
 	if err := g.read(); err != nil {
 		return nil, err
@@ -127,6 +141,13 @@ func (g *gate) Policies(ctx context.Context) ([]jobdb.Policy, error) {
 		return nil, err
 	}
 	return g.inner.Policies(ctx)
+}
+
+func (g *gate) Size(ctx context.Context) (int64, error) {
+	if err := g.read(); err != nil {
+		return 0, err
+	}
+	return g.inner.Size(ctx)
 }
 
 func (g *gate) Close() error { return g.inner.Close() }

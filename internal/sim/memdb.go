@@ -20,7 +20,8 @@ type memory struct {
 		sync.Mutex
 		epoch        uint64
 		jobs         map[centrifuge.ID]*memoryJob
-		transactions map[string]jobdb.Transaction
+		transactions map[string]jobdb.Transaction // that ended
+		preparations map[string]jobdb.Transaction
 		policies     map[centrifuge.QueueKey]jobdb.Policy
 	}
 }
@@ -34,6 +35,7 @@ func newMemory() *memory {
 	m := &memory{}
 	m.mu.jobs = make(map[centrifuge.ID]*memoryJob)
 	m.mu.transactions = make(map[string]jobdb.Transaction)
+	m.mu.preparations = make(map[string]jobdb.Transaction)
 	m.mu.policies = make(map[centrifuge.QueueKey]jobdb.Policy)
 	return m
 }
@@ -92,6 +94,9 @@ func (db *memoryDB) Commit(ctx context.Context, b *jobdb.Batch) error {
 			return fmt.Errorf("commit: a transition of job %s, which is missing", id)
 		}
 	}
+	if err := db.m.checkTransactions(b.Transactions); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
 	for _, job := range b.Jobs {
 		db.m.mu.jobs[job.ID] = &memoryJob{job: clone(job)}
 	}
@@ -99,10 +104,7 @@ func (db *memoryDB) Commit(ctx context.Context, b *jobdb.Batch) error {
 		job := db.m.mu.jobs[t.JobID]
 		job.transitions = append(job.transitions, t)
 	}
-	for _, t := range b.Transactions {
-		t.JobIDs = append([]centrifuge.ID{}, t.JobIDs...)
-		db.m.mu.transactions[t.ID] = t
-	}
+	db.m.log(b.Transactions)
 	for _, p := range b.Policies {
 		p.Policy.RetryStatuses = slices.Clone(p.Policy.RetryStatuses)
 		db.m.mu.policies[p.Scope] = p
@@ -143,20 +145,6 @@ func (db *memoryDB) Trace(ctx context.Context, id centrifuge.ID) (jobdb.Trace, e
 	}
 	trace.Transitions = append(trace.Transitions, j.transitions...)
 	return trace, nil
-}
-
-func (db *memoryDB) Transaction(ctx context.Context, id string) (jobdb.Transaction, error) {
-	unlock, err := db.use(ctx)
-	if err != nil {
-		return jobdb.Transaction{}, err
-	}
-	defer unlock()
-	t, ok := db.m.mu.transactions[id]
-	if !ok {
-		return jobdb.Transaction{}, fmt.Errorf("look up transaction %q: %w", id, jobdb.ErrNotFound)
-	}
-	t.JobIDs = append([]centrifuge.ID{}, t.JobIDs...)
-	return t, nil
 }
 
 func (db *memoryDB) Known(ctx context.Context, ids []centrifuge.ID) ([]centrifuge.ID, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"sync/atomic"
+	"time"
 
 	"centrifuge"
 	"centrifuge/jobdb"
@@ -33,10 +34,13 @@ const (
 	OpLoad        = "load"
 	OpTrace       = "trace"
 	OpTransaction = "transaction"
+	OpPrepared    = "prepared"
+	OpEnded       = "ended" // when it begins
 	OpKnown       = "known"
 	OpScan        = "scan"     // when it begins
 	OpScanRow     = "scan row" // before each row
 	OpPolicies    = "policies"
+	OpSize        = "size"
 )
 
 // Faulty wraps a JobDB so that its calls fail when plan says so; plan is asked
@@ -105,6 +109,20 @@ func (f *faulty) Transaction(ctx context.Context, id string) (jobdb.Transaction,
 	return f.db.Transaction(ctx, id)
 }
 
+func (f *faulty) Prepared(ctx context.Context) ([]jobdb.Prepared, error) {
+	if err := f.read(OpPrepared); err != nil {
+		return nil, err
+	}
+	return f.db.Prepared(ctx)
+}
+
+func (f *faulty) Ended(ctx context.Context, since time.Time) iter.Seq2[jobdb.Transaction, error] {
+	if err := f.read(OpEnded); err != nil {
+		return func(yield func(jobdb.Transaction, error) bool) { yield(jobdb.Transaction{}, err) }
+	}
+	return f.db.Ended(ctx, since)
+}
+
 func (f *faulty) Known(ctx context.Context, ids []centrifuge.ID) ([]centrifuge.ID, error) {
 	if err := f.read(OpKnown); err != nil {
 		return nil, err
@@ -137,6 +155,13 @@ func (f *faulty) Policies(ctx context.Context) ([]jobdb.Policy, error) {
 		return nil, err
 	}
 	return f.db.Policies(ctx)
+}
+
+func (f *faulty) Size(ctx context.Context) (int64, error) {
+	if err := f.read(OpSize); err != nil {
+		return 0, err
+	}
+	return f.db.Size(ctx)
 }
 
 func (f *faulty) Close() error { return f.db.Close() }

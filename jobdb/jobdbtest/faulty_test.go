@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"centrifuge"
 	"centrifuge/jobdb"
@@ -67,10 +68,20 @@ func TestFaultyReads(t *testing.T) {
 		jobdbtest.OpLoad:        func() error { _, err := db.Load(t.Context(), nil, []centrifuge.ID{id}); return err },
 		jobdbtest.OpTrace:       func() error { _, err := db.Trace(t.Context(), id); return err },
 		jobdbtest.OpTransaction: func() error { _, err := db.Transaction(t.Context(), "tx"); return err },
-		jobdbtest.OpKnown:       func() error { _, err := db.Known(t.Context(), []centrifuge.ID{id}); return err },
-		jobdbtest.OpScan:        func() error { return scan(t, db) },
-		jobdbtest.OpScanRow:     func() error { return scan(t, db) },
-		jobdbtest.OpPolicies:    func() error { _, err := db.Policies(t.Context()); return err },
+		jobdbtest.OpPrepared:    func() error { _, err := db.Prepared(t.Context()); return err },
+		jobdbtest.OpEnded: func() error {
+			for _, err := range db.Ended(t.Context(), time.Time{}) {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		jobdbtest.OpSize:     func() error { _, err := db.Size(t.Context()); return err },
+		jobdbtest.OpKnown:    func() error { _, err := db.Known(t.Context(), []centrifuge.ID{id}); return err },
+		jobdbtest.OpScan:     func() error { return scan(t, db) },
+		jobdbtest.OpScanRow:  func() error { return scan(t, db) },
+		jobdbtest.OpPolicies: func() error { _, err := db.Policies(t.Context()); return err },
 	}
 	for op, read := range reads {
 		if err := read(); err != nil {

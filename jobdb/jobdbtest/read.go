@@ -156,21 +156,6 @@ func testKnown(t *testing.T, s *store) {
 	}
 }
 
-func testTransaction(t *testing.T, s *store) {
-	jobs := s.jobs(5000)
-	want := jobdb.Transaction{ID: "a-submit", JobIDs: idsOf(jobs), CreatedAt: epoch0}
-	empty := jobdb.Transaction{ID: "of nothing", JobIDs: []centrifuge.ID{}, CreatedAt: epoch0}
-	s.commit(&jobdb.Batch{Jobs: jobs, Transactions: []jobdb.Transaction{want, empty}})
-	for _, want := range []jobdb.Transaction{want, empty} {
-		if got, err := s.db.Transaction(t.Context(), want.ID); err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("transaction %q is %+v, %v", want.ID, got, err)
-		}
-	}
-	if _, err := s.db.Transaction(t.Context(), "another"); !errors.Is(err, jobdb.ErrNotFound) {
-		t.Errorf("unknown transaction: %v, want ErrNotFound", err)
-	}
-}
-
 func testPolicies(t *testing.T, s *store) {
 	full := centrifuge.QueuePolicy{
 		Paused: true, Rate: 12.5, Burst: 3, Weight: 2, Concurrency: 9, BatchSize: 4, RetryStatuses: []int{404, 409},

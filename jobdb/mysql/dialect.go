@@ -43,10 +43,12 @@ const (
 	errReadOnlyTable   = 1036
 	errUnknownSchema   = 1049
 	errUnknownColumn   = 1054
+	errDuplicateColumn = 1060
 	errNoSuchThread    = 1094
 	errTableFull       = 1114
 	errNoSuchTable     = 1146
 	errPacketTooLarge  = 1153
+	errUnknownVariable = 1193
 	errLockWaitTimeout = 1205
 	errDeadlock        = 1213
 	errOptionPrevents  = 1290

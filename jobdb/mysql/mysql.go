@@ -19,6 +19,8 @@ import (
 	"net"
 	"time"
 
+	mysql "github.com/go-sql-driver/mysql"
+
 	"centrifuge/jobdb"
 	"centrifuge/jobdb/sqlbody"
 )
@@ -127,6 +129,33 @@ func (db *DB) outrank(ctx context.Context, epoch uint64) error {
 		return fmt.Errorf("record epoch %d: epoch %d is recorded: %w", epoch, highest.Int64, jobdb.ErrSuperseded)
 	}
 	return nil
+}
+
+// Size is what tables and indexes occupy by InnoDB's own statistics. The server
+// renews them in the background when a tenth of a table has changed, so the answer
+// may lag by that and by some seconds.
+func (db *DB) Size(ctx context.Context) (int64, error) {
+	size, err := db.size(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("size of JobDB: %w", explain(err, false))
+	}
+	return size, nil
+}
+
+func (db *DB) size(ctx context.Context) (size int64, err error) {
+	conn, err := db.readers.Conn(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close() //nolint:errcheck // it goes back to the pool
+	// MySQL would answer from a copy that is up to a day old. MariaDB keeps none.
+	_, err = conn.ExecContext(ctx, `SET SESSION information_schema_stats_expiry = 0`)
+	if e, ok := errors.AsType[*mysql.MySQLError](err); err != nil && (!ok || e.Number != errUnknownVariable) {
+		return 0, err
+	}
+	err = conn.QueryRowContext(ctx, `SELECT CAST(COALESCE(SUM(data_length + index_length), 0) AS SIGNED)
+		FROM information_schema.tables WHERE table_schema = DATABASE()`).Scan(&size)
+	return size, err
 }
 
 // Close waits for the calls under way and ends the connections. It does not fail:

@@ -70,6 +70,7 @@ func TestPasswordFile(t *testing.T) {
 func TestSchemaThatIsNoJobDB(t *testing.T) {
 	server := mysqltest.Start(t)
 	root := server.Root()
+	const version1 = "DROP TABLE preparations; DELETE FROM schema_version; INSERT INTO schema_version VALUES (1)"
 	for _, test := range []struct {
 		name       string
 		statements string // separated by ;
@@ -77,10 +78,13 @@ func TestSchemaThatIsNoJobDB(t *testing.T) {
 		want       error
 	}{
 		{"another program's", "CREATE TABLE t (a INT)", false, jobdb.ErrCorrupt},
-		{"a newer version's", "INSERT INTO schema_version VALUES (2)", true, jobdb.ErrNewerSchema},
+		{"a newer version's", "INSERT INTO schema_version VALUES (99)", true, jobdb.ErrNewerSchema},
 		{"a table is missing", "DROP TABLE payloads", true, jobdb.ErrCorrupt},
 		{"a column is missing", "ALTER TABLE jobs DROP COLUMN headers", true, jobdb.ErrCorrupt},
-		{"interrupted at the start", "DROP TABLE jobs, payloads, owners, transactions, queue_policies, job_state_transitions; DELETE FROM schema_version", true, nil},
+		{"version 1", version1 + "; ALTER TABLE transactions DROP COLUMN state", true, nil},
+		{"version 1, its upgrade interrupted", version1, true, nil},
+		{"version 1, a table is missing", version1 + "; DROP TABLE payloads", true, jobdb.ErrCorrupt},
+		{"interrupted at the start", "DROP TABLE jobs, payloads, owners, transactions, preparations, queue_policies, job_state_transitions; DELETE FROM schema_version", true, nil},
 		{"interrupted near the end", "DELETE FROM owners; DELETE FROM schema_version", true, nil},
 	} {
 		o := options(server, server.Address)
@@ -106,7 +110,12 @@ func TestSchemaThatIsNoJobDB(t *testing.T) {
 		}
 		if err == nil {
 			var l load
-			mustCommit(t, db, l.batch(t, 1))
+			b := l.batch(t, 1)
+			b.Transactions = []jobdb.Transaction{{ID: "a"}, {ID: "b", State: jobdb.TransactionPrepared, Body: []byte("body")}}
+			mustCommit(t, db, b)
+			if got, err := db.Transaction(t.Context(), "b"); err != nil || string(got.Body) != "body" {
+				t.Errorf("%s: prepared is %+v, %v", test.name, got, err)
+			}
 			mustClose(t, db)
 		}
 	}

@@ -15,13 +15,13 @@ import (
 )
 
 // schemaVersion is that of schema.sql, in the one row of table schema_version.
-const schemaVersion = 1
+const schemaVersion = 2
 
 //go:embed schema.sql
 var schema string
 
-// tables is how many schema.sql makes, and schema_version.
-const tables = 7
+// tables is how many a schema has in each version, schema_version included.
+var tables = [schemaVersion + 1]int{1: 7, 2: 8}
 
 // A name that needs no care in any statement.
 var schemaName = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
@@ -61,15 +61,28 @@ func migrate(ctx context.Context, db *sql.DB) error {
 			return err
 		}
 	}
-	switch {
+	switch v := version.Int64; {
 	case !version.Valid:
 		return build(ctx, db)
-	case version.Int64 > schemaVersion:
-		return fmt.Errorf("schema version %d, this program knows %d: %w", version.Int64, schemaVersion, jobdb.ErrNewerSchema)
-	case version.Int64 < 1 || found < tables:
-		return fmt.Errorf("schema version %d with %d tables: %w", version.Int64, found, jobdb.ErrCorrupt)
+	case v > schemaVersion:
+		return fmt.Errorf("schema version %d, this program knows %d: %w", v, schemaVersion, jobdb.ErrNewerSchema)
+	case v < 1 || found < tables[v]:
+		return fmt.Errorf("schema version %d with %d tables: %w", v, found, jobdb.ErrCorrupt)
+	case v < schemaVersion:
+		return upgrade(ctx, db)
 	}
 	return nil
+}
+
+// upgrade brings a schema of version 1 to version 2: transactions get a state, and
+// schema.sql makes the table that is missing. What runs version 1 can go on with
+// it. Every step may be taken twice.
+func upgrade(ctx context.Context, db *sql.DB) error {
+	_, err := db.ExecContext(ctx, `ALTER TABLE transactions ADD COLUMN state TINYINT UNSIGNED NOT NULL DEFAULT 0`)
+	if e, ok := errors.AsType[*mysql.MySQLError](err); err != nil && (!ok || e.Number != errDuplicateColumn) {
+		return fmt.Errorf("add a column: %w", err)
+	}
+	return build(ctx, db)
 }
 
 // build makes the tables. MySQL commits each as it is made, so the version comes

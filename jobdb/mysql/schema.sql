@@ -1,4 +1,4 @@
--- A JobDB. Rows are inserted, never updated or deleted; no query joins.
+-- A JobDB. Rows are inserted, never updated or deleted; no query joins jobs.
 -- Times are milliseconds since 1970, durations nanoseconds. Names and texts are
 -- bytes: in a VARBINARY case, accents and spaces at the end all count.
 
@@ -39,7 +39,18 @@ CREATE TABLE IF NOT EXISTS job_state_transitions (
 CREATE TABLE IF NOT EXISTS transactions (
   id         VARBINARY(1024) NOT NULL PRIMARY KEY,
   created_at BIGINT          NOT NULL,
-  job_ids    MEDIUMBLOB                             -- 20 bytes each
+  job_ids    MEDIUMBLOB,                            -- 20 bytes each
+  state      TINYINT UNSIGNED NOT NULL DEFAULT 0    -- 0: committed, 2: aborted, 3: moved
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC;
+
+-- Transactions that were prepared. Each is so until transactions has its id.
+CREATE TABLE IF NOT EXISTS preparations (
+  id         VARBINARY(1024) NOT NULL PRIMARY KEY,
+  created_at BIGINT          NOT NULL,
+  deadline   BIGINT          NOT NULL,
+  job_ids    MEDIUMBLOB,
+  size       BIGINT          NOT NULL,              -- of its body: the jobs, as their owner encodes them
+  payload_id BIGINT          NOT NULL               -- the first piece of the body; each but the last has 1 MiB
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC;
 
 -- The row with the highest id of a scope is the policy in force.

@@ -81,6 +81,9 @@ func (w *writer) insert(ctx context.Context, batch *jobdb.Batch, last int64) (in
 	if err := w.insertTransitions(ctx, batch.Transitions()); err != nil {
 		return last, fmt.Errorf("insert transitions: %w", err)
 	}
+	if last, err = w.insertPreparations(ctx, batch.Transactions, last); err != nil {
+		return last, fmt.Errorf("insert prepared transactions: %w", err)
+	}
 	if err := w.insertTransactions(ctx, batch.Transactions); err != nil {
 		return last, fmt.Errorf("insert transactions: %w", err)
 	}
@@ -150,16 +153,6 @@ func (w *writer) insertTransitions(ctx context.Context, transitions []centrifuge
 			optionalMilli(t.RetryAt), int64(t.StatusCode), int64(t.Duration), text(string(t.ErrorCode)), text(t.Error))
 	}
 	return w.flush(ctx, &w.transitions)
-}
-
-func (w *writer) insertTransactions(ctx context.Context, transactions []jobdb.Transaction) error {
-	for i := range transactions {
-		t := &transactions[i]
-		start := len(w.arena)
-		w.arena = appendIDs(w.arena, t.JobIDs)
-		w.args = append(w.args, t.ID, t.CreatedAt.UnixMilli(), blob(w.arena[start:]))
-	}
-	return w.flush(ctx, &w.transactions)
 }
 
 func (w *writer) insertPolicies(ctx context.Context, policies []jobdb.Policy) error {

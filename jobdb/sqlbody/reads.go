@@ -14,14 +14,17 @@ const (
 	jobColumns = `id, source, destination, created_at, expire_at, endpoint, method, headers, settings, replay_of, payload_id`
 
 	traceColumns = `job_id, id, state, attempt, time, retry_at, status_code, duration, error_code, error`
+
+	transactionColumns = `id, created_at, job_ids, state`
 )
 
 // reads are the prepared statements of the readers.
 type reads struct {
 	known, jobs, payloads, lives *lookup // by a list of ids
 
-	trace, transaction, policies  *sql.Stmt
-	scanJobs, scanLastTransitions *sql.Stmt
+	trace, policies                           *sql.Stmt
+	transaction, preparation, prepared, ended *sql.Stmt
+	scanJobs, scanLastTransitions             *sql.Stmt
 }
 
 func prepareReads(ctx context.Context, db *sql.DB, dialect Dialect) (*reads, error) {
@@ -46,7 +49,11 @@ func prepareReads(ctx context.Context, db *sql.DB, dialect Dialect) (*reads, err
 		sql string
 	}{
 		{&r.trace, `SELECT ` + traceColumns + ` FROM job_state_transitions WHERE job_id = ? ORDER BY id`},
-		{&r.transaction, `SELECT created_at, job_ids FROM transactions WHERE id = ?`},
+		{&r.transaction, `SELECT ` + transactionColumns + ` FROM transactions WHERE id = ?`},
+		{&r.ended, `SELECT ` + transactionColumns + ` FROM transactions WHERE id > ? AND created_at >= ? ORDER BY id LIMIT ?`},
+		{&r.preparation, `SELECT created_at, deadline, job_ids, size, payload_id FROM preparations WHERE id = ?`},
+		{&r.prepared, `SELECT id, deadline, size FROM preparations p
+			WHERE NOT EXISTS (SELECT 1 FROM transactions t WHERE t.id = p.id)`},
 		{&r.policies, `SELECT source, destination, policy, time FROM queue_policies ORDER BY id`},
 		{&r.scanJobs, `SELECT id, source, destination, created_at, expire_at FROM jobs WHERE id > ? ORDER BY id LIMIT ?`},
 		{&r.scanLastTransitions, dialect.LastTransitions},
@@ -67,7 +74,9 @@ func (r *reads) close() error {
 			err = errors.Join(err, l.close())
 		}
 	}
-	for _, s := range []*sql.Stmt{r.trace, r.transaction, r.policies, r.scanJobs, r.scanLastTransitions} {
+	for _, s := range []*sql.Stmt{
+		r.trace, r.policies, r.transaction, r.preparation, r.prepared, r.ended, r.scanJobs, r.scanLastTransitions,
+	} {
 		if s != nil {
 			err = errors.Join(err, s.Close())
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -69,29 +68,6 @@ func scanTransition(rows *sql.Rows, t *centrifuge.Transition) error {
 	t.Error = string(message)
 	t.State, err = parseState(t.JobID, state)
 	return err
-}
-
-// Transaction implements [jobdb.DB].
-func (b *Body) Transaction(ctx context.Context, id string) (jobdb.Transaction, error) {
-	t := jobdb.Transaction{ID: id}
-	err := b.snapshot(ctx, func(tx *sql.Tx) error {
-		var created int64
-		var ids []byte
-		err := tx.StmtContext(ctx, b.reads.transaction).QueryRowContext(ctx, id).Scan(&created, &ids) //nolint:sqlclosecheck // with tx
-		if errors.Is(err, sql.ErrNoRows) {
-			return jobdb.ErrNotFound
-		}
-		if err != nil {
-			return err
-		}
-		t.CreatedAt = fromMilli(created)
-		t.JobIDs, err = parseIDs(ids)
-		return err
-	})
-	if err != nil {
-		return jobdb.Transaction{}, fmt.Errorf("look up transaction %q: %w", id, err)
-	}
-	return t, nil
 }
 
 // Policies implements [jobdb.DB].

@@ -14,8 +14,8 @@ type writer struct {
 	dialect Dialect
 	conn    *sql.Conn
 
-	epoch                                               *sql.Stmt
-	jobs, payloads, transitions, transactions, policies inserter
+	epoch                                                             *sql.Stmt
+	jobs, payloads, transitions, transactions, preparations, policies inserter
 
 	args  []any  // of the statement being filled
 	arena []byte // what args refer to and nobody else keeps
@@ -34,7 +34,8 @@ func newWriter(ctx context.Context, db *sql.DB, dialect Dialect) (*writer, error
 		payloads: inserter{columns: 2, into: `payloads (id, payload)`},
 		transitions: inserter{columns: 10, into: `job_state_transitions (job_id, id, state, attempt, time, ` +
 			`retry_at, status_code, duration, error_code, error)`},
-		transactions: inserter{columns: 3, into: `transactions (id, created_at, job_ids)`},
+		transactions: inserter{columns: 4, into: `transactions (id, created_at, job_ids, state)`},
+		preparations: inserter{columns: 6, into: `preparations (id, created_at, deadline, job_ids, size, payload_id)`},
 		policies:     inserter{columns: 4, into: `queue_policies (source, destination, policy, time)`},
 	}
 	for _, in := range w.inserters() {
@@ -112,8 +113,8 @@ func (w *writer) closeStatements() error {
 	return err
 }
 
-func (w *writer) inserters() [5]*inserter {
-	return [...]*inserter{&w.jobs, &w.payloads, &w.transitions, &w.transactions, &w.policies}
+func (w *writer) inserters() [6]*inserter {
+	return [...]*inserter{&w.jobs, &w.payloads, &w.transitions, &w.transactions, &w.preparations, &w.policies}
 }
 
 // inserter holds the statements that insert 1, 2, 4, … rows into a table, each

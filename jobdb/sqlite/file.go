@@ -77,8 +77,7 @@ func parseHeader(b []byte) (header, error) {
 		return header{}, fmt.Errorf("%w: a SQLite file of another application (id %#x); %s", jobdb.ErrCorrupt, id, remedy)
 	}
 	if v := binary.BigEndian.Uint32(b[60:]); v > schemaVersion {
-		return header{}, fmt.Errorf("%w: its schema has version %d, this program knows %d; run the newer version of the program",
-			jobdb.ErrNewerSchema, v, schemaVersion)
+		return header{}, newerSchema(int(v))
 	} else if v == 0 {
 		return header{}, fmt.Errorf("%w: its schema has no version; %s", jobdb.ErrCorrupt, remedy)
 	}
@@ -129,7 +128,7 @@ func verify(ctx context.Context, path string) error {
 // create makes the file under another name and gives it its own when it is
 // whole and on the disk, so that a crash leaves no half of one.
 func create(ctx context.Context, path string, tune tuning) error {
-	unfinished := path + ".new"
+	unfinished := path + unfinishedSuffix
 	if err := remove(unfinished); err != nil {
 		return err
 	}

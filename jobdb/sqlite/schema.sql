@@ -1,4 +1,4 @@
--- A JobDB. Rows are inserted, never updated or deleted; no query joins.
+-- A JobDB. Rows are inserted, never updated or deleted; no query joins jobs.
 -- Times are milliseconds since 1970, durations nanoseconds.
 
 CREATE TABLE jobs (
@@ -38,7 +38,18 @@ CREATE TABLE job_state_transitions (
 CREATE TABLE transactions (
   id         TEXT    NOT NULL PRIMARY KEY,
   created_at INTEGER NOT NULL,
-  job_ids    BLOB                           -- 20 bytes each
+  job_ids    BLOB,                          -- 20 bytes each
+  state      INTEGER NOT NULL DEFAULT 0     -- 0: committed, 2: aborted, 3: moved
+) STRICT, WITHOUT ROWID;
+
+-- Transactions that were prepared. Each is so until transactions has its id.
+CREATE TABLE preparations (
+  id         TEXT    NOT NULL PRIMARY KEY,
+  created_at INTEGER NOT NULL,
+  deadline   INTEGER NOT NULL,
+  job_ids    BLOB,
+  size       INTEGER NOT NULL,              -- of its body: the jobs, as their owner encodes them
+  payload_id INTEGER NOT NULL               -- the first piece of the body; each but the last has 1 MiB
 ) STRICT, WITHOUT ROWID;
 
 -- The row with the highest id of a scope is the policy in force.

@@ -124,6 +124,9 @@ func open(ctx context.Context, o Options, tune tuning) (_ *DB, err error) {
 		return nil, err
 	}
 	db.writers.SetMaxOpenConns(1)
+	if err := upgrade(ctx, db.writers); err != nil {
+		return nil, err
+	}
 	if db.readers, err = connect(path, "rw", "busy_timeout(10000)", cacheSize(tune.readerCache), "query_only(1)"); err != nil {
 		return nil, err
 	}
@@ -162,7 +165,8 @@ func (db *DB) Close() error {
 	return nil
 }
 
-// Size is how many bytes the JobDB occupies on disk, its log included.
+// Size is how many bytes the JobDB occupies on disk at the moment, its log
+// included.
 func (db *DB) Size(context.Context) (int64, error) {
 	var size int64
 	for _, name := range []string{db.path, db.path + walSuffix} {
