@@ -248,11 +248,14 @@ func testEnded(t *testing.T, s *store) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%d transactions since %s, want %d", len(got), since, len(want))
 	}
-	for range s.db.Ended(t.Context(), since) {
+	for _, err := range s.db.Ended(t.Context(), since) {
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
-	for range s.db.Ended(t.Context(), epoch0.Add(n*time.Millisecond)) {
-		t.Error("one that ended before")
+	for tx, err := range s.db.Ended(t.Context(), epoch0.Add(n*time.Millisecond)) {
+		t.Errorf("transaction %q, which ended before, %v", tx.ID, err)
 	}
 }
 
