@@ -44,6 +44,12 @@ type Options struct {
 	// Serving, if given, is called each time recovery is over and jobs are accepted.
 	Serving func()
 
+	// Observe, if given, is told of the transitions of each commit, in their order,
+	// once they are durable. It holds up the next commit and must not block or keep
+	// the slice; jobs are never changed and may be kept. Several calls may be under
+	// way at once, one for each JobDB.
+	Observe func([]centrifuge.Event)
+
 	Deliverer Deliverer
 	Archive   *archive.Archive
 

@@ -31,6 +31,8 @@ type tenure struct {
 
 	failed chan error // capacity 1: why the tenure cannot go on
 
+	events []centrifuge.Event // of observe; owned by the committer's goroutine
+
 	serving atomic.Bool   // intake is open
 	clock   chan struct{} // capacity 1: keepTime is to look again
 
@@ -199,6 +201,7 @@ func (t *tenure) fail(err error) {
 // the scheduler. The committer calls it after each commit.
 func (t *tenure) apply(g *group) {
 	t.books.apply(g.effects)
+	t.observe(g)
 	now := t.o.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
