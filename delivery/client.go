@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+
+	"centrifuge"
 )
 
 // Bounds of what is read from an endpoint.
@@ -60,6 +62,11 @@ type Options struct {
 
 	// Resolver resolves names, nil for [net.DefaultResolver].
 	Resolver *net.Resolver
+
+	// Observe, if set, is told of every attempt when it is over, in the goroutine
+	// that made it. The header is the response's, nil if there was none. It must not
+	// block, change what it is given, or keep the header.
+	Observe func(job *centrifuge.Job, number uint32, result Result, header http.Header)
 }
 
 func (o Options) withDefaults() Options {
@@ -108,6 +115,7 @@ type Client struct {
 	proxy     *url.URL
 	guard     *guard
 	userAgent []string // shared by all requests, never changed
+	observe   func(*centrifuge.Job, uint32, Result, http.Header)
 
 	targets *targets
 	gzips   sync.Pool // of *gzip.Writer
@@ -133,6 +141,7 @@ func New(o Options) (*Client, error) {
 		proxy:     o.Proxy,
 		guard:     guard,
 		userAgent: []string{o.UserAgent},
+		observe:   o.Observe,
 		targets:   &targets{seed: maphash.MakeSeed()},
 		zstd:      encoder,
 	}

@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"centrifuge"
@@ -24,12 +25,18 @@ import (
 // that answers early is still being sent the payload.
 func (c *Client) Deliver(ctx context.Context, job *centrifuge.Job, number uint32) (result Result) {
 	begin := time.Now()
-	var a *attempt
+	var (
+		a      *attempt
+		header http.Header
+	)
 	defer func() {
 		if p := recover(); p != nil {
 			result = failed(a, centrifuge.ErrorInternal, fmt.Sprintf("panic: %v", p))
 		}
 		result.Duration = time.Since(begin)
+		if c.observe != nil {
+			c.observe(job, number, result, header)
+		}
 	}()
 
 	t, err := c.target(job)
@@ -50,6 +57,7 @@ func (c *Client) Deliver(ctx context.Context, job *centrifuge.Job, number uint32
 	if err != nil {
 		return judgeError(ctx, a, err)
 	}
+	header = resp.Header
 	return c.judgeResponse(resp, t)
 }
 
