@@ -47,6 +47,12 @@ const (
 	recoveredAt = 0.5     // share of failures that means its end
 	healthyAt   = 0.125   // share of failures up to which the limit is remembered as good
 
+	// A run of failures opens the breaker when it is this many times as long as
+	// those that a success usually ends: where 15 % of requests succeed, one run in
+	// a thousand is. It is bounded by longestRun times the shortest that does.
+	unusual    = 8
+	longestRun = 10
+
 	usualWindow = 60 * time.Second // over which the normal rate is measured
 	slowestPace = time.Second      // between requests during an outage, at most
 
@@ -60,11 +66,12 @@ const (
 //
 // Its limit on concurrency doubles each round from a small one until the first
 // failure, grows by one a round from there, and falls once a round in proportion
-// to the share of failures: by half when all fail, and by little when few do
-// (the idea of DCTCP, RFC 8257), so that an endpoint that refuses one job in
-// twenty is not throttled to a trickle. While three of four attempts fail, requests
+// to the share that failed before: by half when all do, by one when few do (the
+// idea of DCTCP, RFC 8257), so that an endpoint that refuses one job in twenty is
+// not throttled to a trickle. While three of four attempts fail, requests
 // are spaced at the rate at which new jobs come: what would be sent if all were
-// well. A run of failures opens the breaker.
+// well. A run of failures opens the breaker, if runs as long are not usual: an
+// endpoint that lets one request in seven succeed is sent few, not none.
 //
 // An endpoint that fails half of the time is not spaced: to deliver everything it
 // needs two requests a job, and backoff spreads those.
@@ -78,6 +85,7 @@ type controller struct {
 	good      float32 // the last limit at which all was well
 	failing   float32 // smoothed share of failures
 	latency   float32 // smoothed, in seconds
+	spell     float32 // smoothed failures between two successes
 	round     uint32  // counts decreases
 	run       uint16  // consecutive failures
 	openings  uint8   // of the breaker since all was well
@@ -133,6 +141,7 @@ func (c *controller) neutral(now int64, m mark, o *outage) {
 // half of the limit was in use, and ceiling bounds the limit.
 func (c *controller) succeed(probe, used bool, ceiling int32) {
 	c.failing -= c.failing * smoothing
+	c.spell += (float32(c.run) - c.spell) / 4
 	c.run = 0
 	switch {
 	case probe && c.breaker == Probing:
@@ -166,6 +175,7 @@ func (c *controller) succeed(probe, used bool, ceiling int32) {
 // fail ends a request that failed; wide says that the run of failures is wide enough to open the
 // breaker.
 func (c *controller) fail(now int64, m mark, wide bool, o *outage) {
+	before := c.failing
 	c.failing += (1 - c.failing) * smoothing
 	c.failedAt = now
 	if c.run < 1<<16-1 {
@@ -183,14 +193,20 @@ func (c *controller) fail(now int64, m mark, wide bool, o *outage) {
 	}
 	if m.round == c.round {
 		c.round++
-		c.limit = max(c.limit*(1-c.failing/2), 1)
+		c.limit = max(min(c.limit*(1-before/2), c.limit-1), 1)
 		if !c.inTrouble {
 			c.threshold = c.limit
 		}
 	}
-	if wide && c.run >= o.failureRun {
+	if wide && c.run >= c.fatal(o) {
 		c.open(now, o)
 	}
+}
+
+// fatal is how many failures without a success between them open the breaker.
+func (c *controller) fatal(o *outage) uint16 {
+	shortest := float32(o.failureRun)
+	return uint16(min(max(unusual*c.spell, shortest), longestRun*shortest, 1<<16-1))
 }
 
 // suffer is the beginning of an outage.

@@ -46,6 +46,58 @@ func TestLimitDoublesUntilTheFirstFailureAndThenGrowsByOne(t *testing.T) {
 	}
 }
 
+// An endpoint that fails one request in a hundred, whatever it is sent, is not
+// overloaded; half of the ceiling at least must be usable.
+func TestFewFailuresKeepTheLimitHigh(t *testing.T) {
+	o := testOutage()
+	c := o.fresh()
+	sum, n := 0.0, 0
+	for i := range 100_000 {
+		if i%100 == 0 {
+			c.fail(0, mark{round: c.round}, true, o)
+		} else {
+			c.succeed(false, true, 128)
+		}
+		sum, n = sum+float64(c.limit), n+1
+	}
+	if mean := sum / float64(n); mean < 64 {
+		t.Errorf("limit with one failure in a hundred: got %.0f on average, want 64 at least", mean)
+	}
+}
+
+// Where a success comes after every six failures, on average, the breaker does not
+// hold the jobs; when none comes any more, it does.
+func TestBreakerKnowsUsualRunsOfFailures(t *testing.T) {
+	o := testOutage()
+	c := o.fresh()
+	held := 0
+	for range 20_000 {
+		switch {
+		case c.breaker == Open:
+			held++
+			m := mark{probe: c.begin(c.notBefore), round: c.round}
+			if o.random.Float64() < 0.15 {
+				c.succeed(m.probe, true, ceiling)
+			} else {
+				c.fail(c.notBefore, m, true, o)
+			}
+		case o.random.Float64() < 0.15:
+			c.succeed(false, true, ceiling)
+		default:
+			c.fail(c.notBefore, mark{round: c.round}, true, o)
+		}
+	}
+	if held > 400 {
+		t.Errorf("%d of 20,000 requests to an endpoint that lets 15 %% succeed were probes, want at most one in fifty", held)
+	}
+	for n := 0; c.breaker != Open; n++ {
+		if n > 10*int(o.failureRun) {
+			t.Fatalf("still %v after %d failures", c.breaker, n)
+		}
+		c.fail(c.notBefore, mark{round: c.round}, true, o)
+	}
+}
+
 func TestLimitDoesNotGrowUnused(t *testing.T) {
 	c := testOutage().fresh()
 	rounds(&c, 10, false)
