@@ -1,58 +1,292 @@
 package visibility
 
 import (
+	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"centrifuge"
 )
 
+// StoreOptions are what a [Store] is made of. Backend is required; other zero
+// fields mean the defaults.
+type StoreOptions struct {
+	Backend Backend
+
+	// Retention is how long a day is kept after it is over. Default 30 days.
+	Retention time.Duration
+
+	// MaxQueues is how many queues are told apart over the retention, and how many
+	// sources and destinations; what goes beyond is counted as [Other]. Default
+	// 100,000.
+	MaxQueues int
+
+	Now func() time.Time // default time.Now
+
+	// Logger hears of days that had to be given up. Default: none.
+	Logger *slog.Logger
+}
+
 // Store keeps what was recorded and answers queries. Its methods are safe for
 // concurrent use. Queries see what a [Recorder] has flushed: all but the last few
 // seconds.
-type Store struct{}
+//
+// What is flushed of a minute is kept as it comes until the minute is over. Then it
+// is sealed: added up by queue, source, destination and in all, in blocks. Hours are
+// made of minutes, and days of hours, in the same form, so that a query over a month
+// reads few rows.
+type Store struct {
+	o     StoreOptions
+	scale scale
 
-var errNotYet = errors.New("not implemented yet")
+	// mu is held for writing while the backend changes, for reading by queries: they
+	// see a minute before or after its sealing.
+	mu    sync.RWMutex
+	names *names
 
-// Series returns the counts of the filter's queues in steps: each from a multiple
-// of step (UTC) to the next, cut to the range. The step is at least a minute, and
-// there are at most 10,000 of them.
-func (s *Store) Series(ctx context.Context, f Filter, r Range, step time.Duration) ([]Point, error) {
-	return nil, errNotYet
+	// The recorder's goroutine alone uses these.
+	open  map[minute]bool // minutes that are not sealed
+	hours map[minute]bool // first minutes of hours that are not sealed
+	days  map[Day]bool    // days that are not sealed
+	flush uint16          // of the last flush; tells those of a minute apart
+	gaps  uint16          // likewise of gaps
 }
 
-// Summary returns the counts of the filter's queues over the range.
-func (s *Store) Summary(ctx context.Context, f Filter, r Range) (Summary, error) {
-	return Summary{}, errNotYet
+// OpenStore opens what the backend holds. A day that cannot be read is set
+// aside, and marked as missing.
+func OpenStore(ctx context.Context, o StoreOptions) (*Store, error) {
+	o.Retention = cmp.Or(o.Retention, 30*24*time.Hour)
+	o.MaxQueues = cmp.Or(o.MaxQueues, 100_000)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	scale, err := newScale()
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{
+		o: o, scale: scale, names: newNames(o.MaxQueues),
+		open: make(map[minute]bool), hours: make(map[minute]bool), days: make(map[Day]bool),
+	}
+	days, err := o.Backend.Days(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the days of the record: %w", err)
+	}
+	for _, d := range days {
+		err := s.load(ctx, d)
+		if errors.Is(err, ErrCorrupt) {
+			o.Logger.Error("a day of the record of deliveries is damaged; it is set aside and marked as missing", "day", d.String(), "error", err)
+			err = s.giveUp(ctx, d, o.Now())
+		}
+		if err != nil {
+			return nil, fmt.Errorf("open the record of %s: %w", d, err)
+		}
+	}
+	return s, nil
 }
 
-// Breakdown returns how many attempts ended with each outcome and code, the most
-// first.
-func (s *Store) Breakdown(ctx context.Context, f Filter, r Range) ([]CodeCount, error) {
-	return nil, errNotYet
+// load learns a day's names, and what of it is not sealed.
+func (s *Store) load(ctx context.Context, d Day) error {
+	b := s.o.Backend
+	err := b.Scan(ctx, d, key(spaceNames, 0, 0), key(spaceNames, 0, 1<<16-1), func(_ uint64, data []byte) error {
+		return s.names.readNames(d, data)
+	})
+	if err != nil {
+		return err
+	}
+	err = b.Scan(ctx, d, key(spaceDeltas, 0, 0), key(spaceDeltas, minutesOfDay, 0), func(k uint64, _ []byte) error {
+		s.open[d.first()+minute(blockOf(k))] = true
+		s.flush = max(s.flush, uint16(startOf(k)))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = b.Scan(ctx, d, key(spaceGaps, 0, 0), key(spaceGaps, minutesOfDay, 0), func(k uint64, _ []byte) error {
+		s.gaps = max(s.gaps, uint16(startOf(k)))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	sealed, err := s.sealed(ctx, d)
+	if err != nil || sealed.day {
+		return err
+	}
+	s.days[d] = true
+	total := countsOf(levelMinute, kindTotal)
+	return b.Scan(ctx, d, key(total, 0, 0), key(total, 0, minutesOfDay), func(k uint64, _ []byte) error {
+		if hour := startOf(k) / minutesOfHour; !sealed.hours[hour] {
+			s.hours[d.first()+minute(hour*minutesOfHour)] = true
+		}
+		return nil
+	})
 }
 
-// ByAttempt returns how many jobs were delivered by each attempt number, ascending,
-// without those that delivered none.
-func (s *Store) ByAttempt(ctx context.Context, f Filter, r Range) ([]AttemptCount, error) {
-	return nil, errNotYet
+// giveUp sets a day aside that cannot be read, and marks it as missing up to now.
+func (s *Store) giveUp(ctx context.Context, d Day, now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.o.Backend.SetAside(ctx, d); err != nil {
+		return err
+	}
+	s.forget(d)
+	var w Write
+	s.putGap(&w, Gap{d.Start(), sooner((d + 1).Start(), later(now, d.Start().Add(time.Minute))), "the record of this day was damaged or taken away"})
+	return s.o.Backend.Write(ctx, d, &w)
 }
 
-// Top returns the filter's queues, destinations or sources in an order, limit of
-// them at most.
-func (s *Store) Top(ctx context.Context, by By, f Filter, r Range, o Order, limit int) ([]TopRow, error) {
-	return nil, errNotYet
+// retain drops the oldest day if it is past the retention: one for each call, so
+// that a clock which is wrong for a while does not cost the whole record.
+func (s *Store) retain(ctx context.Context, now time.Time) error {
+	days, err := s.o.Backend.Days(ctx)
+	if err != nil || len(days) == 0 || (days[0] + 1).Start().Add(s.o.Retention).After(now) {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.o.Backend.Drop(ctx, days[0]); err != nil {
+		return fmt.Errorf("drop the record of %s: %w", days[0], err)
+	}
+	s.forget(days[0])
+	return nil
 }
 
-// Samples returns the latest attempts of a queue that were kept, the newest first:
-// those that ended with the code, or with any if it is nil.
-func (s *Store) Samples(ctx context.Context, queue centrifuge.QueueKey, code *Code) ([]Sample, error) {
-	return nil, errNotYet
+func (s *Store) forget(d Day) {
+	s.names.drop(d)
+	maps.DeleteFunc(s.open, func(m minute, _ bool) bool { return m.day() == d })
+	maps.DeleteFunc(s.hours, func(m minute, _ bool) bool { return m.day() == d })
+	delete(s.days, d)
 }
 
-// Gaps returns the times within the range of which something is missing, the
-// oldest first.
+// Close closes the backend.
+func (s *Store) Close() error { return s.o.Backend.Close() }
+
+// nextFlush numbers a flush.
+func (s *Store) nextFlush() uint16 {
+	s.flush++
+	return s.flush
+}
+
+// add stores one flush of a minute. It may be repeated as it was, under the same
+// number, when it failed: what is there already is not counted twice.
+func (s *Store) add(ctx context.Context, m minute, flush uint16, cells map[centrifuge.QueueKey]*cell) error {
+	d := m.day()
+	var w Write
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var delta []byte
+	names := s.names.use(d)
+	for queue, c := range cells {
+		delta = binary.AppendUvarint(delta, uint64(names.give(queue)[kindQueue]))
+		delta = c.appendSketches(c.appendCounts(delta))
+	}
+	w.put(key(spaceDeltas, uint32(m.ofDay()), int(flush)), delta)
+	names.put(&w)
+	if err := s.o.Backend.Write(ctx, d, &w); err != nil {
+		return fmt.Errorf("store what was counted of %s: %w", m.time().Format(time.RFC3339), err)
+	}
+	names.done()
+	s.open[m], s.days[d] = true, true
+	return nil
+}
+
+// addGap marks a time as missing.
+func (s *Store) addGap(ctx context.Context, g Gap) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for d := DayOf(g.From); d.Start().Before(g.To); d++ {
+		part := Gap{later(g.From, d.Start()), sooner(g.To, (d + 1).Start()), g.Why}
+		var w Write
+		s.putGap(&w, part)
+		if err := s.o.Backend.Write(ctx, d, &w); err != nil {
+			return fmt.Errorf("mark %s to %s as missing: %w", g.From, g.To, err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) putGap(w *Write, g Gap) {
+	s.gaps++
+	b := binary.AppendUvarint(nil, uint64(minuteOf(g.From).ofDay()))
+	b = binary.AppendUvarint(b, uint64(minuteOf(g.To.Add(time.Minute-1))-minuteOf(g.From)))
+	w.put(key(spaceGaps, uint32(minuteOf(g.From).ofDay()), int(s.gaps)), appendText(b, g.Why))
+}
+
+// Gaps returns the times within the range of which something is missing, the oldest
+// first. Those that touch and have the same reason are one.
 func (s *Store) Gaps(ctx context.Context, r Range) ([]Gap, error) {
-	return nil, errNotYet
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.gapsOf(ctx, r)
+}
+
+func (s *Store) gapsOf(ctx context.Context, r Range) ([]Gap, error) {
+	from, to := minuteOf(r.From), minuteOf(r.To)
+	var gaps []Gap
+	err := s.eachDay(ctx, from, to, func(d Day) error {
+		return s.o.Backend.Scan(ctx, d, key(spaceGaps, 0, 0), key(spaceGaps, minutesOfDay, 0), func(_ uint64, data []byte) error {
+			r := reader{b: data}
+			begin := d.first() + minute(r.count())
+			end := begin + minute(r.count())
+			why := r.text()
+			if r.err == nil && begin < to && end > from {
+				gaps = append(gaps, Gap{max(begin, from).time(), min(end, to).time(), why})
+			}
+			return r.err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read what is missing: %w", err)
+	}
+	slices.SortStableFunc(gaps, func(a, b Gap) int { return a.From.Compare(b.From) })
+	joined := gaps[:0]
+	for _, g := range gaps {
+		if n := len(joined); n > 0 && !g.From.After(joined[n-1].To) && g.Why == joined[n-1].Why {
+			joined[n-1].To = later(joined[n-1].To, g.To)
+			continue
+		}
+		joined = append(joined, g)
+	}
+	return joined, nil
+}
+
+// eachDay calls f for the days of the minutes that there is something of.
+func (s *Store) eachDay(ctx context.Context, from, to minute, f func(Day) error) error {
+	days, err := s.o.Backend.Days(ctx)
+	if err != nil {
+		return err
+	}
+	for _, d := range days {
+		if d.first() < to && (d+1).first() > from {
+			if err := f(d); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func sooner(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }

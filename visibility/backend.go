@@ -1,0 +1,52 @@
+package visibility
+
+import "context"
+
+// Backend is where a [Store] keeps its days: an ordered map from keys to bytes for
+// each. The implementation is visibility/sqlite.
+//
+// Methods return [ErrCorrupt] for a day that is damaged or that somebody took away.
+// They are safe for concurrent use, except that there is one call of Write,
+// Drop or SetAside at a time.
+type Backend interface {
+	// Days returns the days that there is something of, ascending.
+	Days(ctx context.Context) ([]Day, error)
+
+	// Write deletes and then puts, all of it or nothing, and makes it durable. A
+	// Write whose outcome is unknown may be repeated.
+	Write(ctx context.Context, d Day, w *Write) error
+
+	// Scan calls f for each entry of the day with from <= key <= to, ascending, until
+	// f fails, and returns what f did. The data is valid during the call. Of a day
+	// that there is nothing of there are no entries.
+	Scan(ctx context.Context, d Day, from, to uint64, f func(key uint64, data []byte) error) error
+
+	// Drop removes the day and all that is in it.
+	Drop(ctx context.Context, d Day) error
+
+	// SetAside removes a day that is damaged, but leaves what is left of it for
+	// somebody to look at. An earlier one of the same day goes.
+	SetAside(ctx context.Context, d Day) error
+
+	// Close releases everything.
+	Close() error
+}
+
+// Write is a change of one day.
+type Write struct {
+	Delete []KeyRange
+	Put    []Entry
+}
+
+// KeyRange is all keys from From to To, both included.
+type KeyRange struct{ From, To uint64 }
+
+// Entry is a key and what is kept under it.
+type Entry struct {
+	Key  uint64
+	Data []byte
+}
+
+func (w *Write) put(key uint64, data []byte) { w.Put = append(w.Put, Entry{key, data}) }
+
+func (w *Write) delete(from, to uint64) { w.Delete = append(w.Delete, KeyRange{from, to}) }

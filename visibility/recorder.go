@@ -1,0 +1,345 @@
+package visibility
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"centrifuge"
+)
+
+// RecorderOptions are what a [Recorder] is made of. Store and Alive are required;
+// other zero fields mean the defaults.
+type RecorderOptions struct {
+	Store *Store
+
+	// Alive is the path of a small file that tells, after a crash, which minutes
+	// miss something.
+	Alive string
+
+	// Every is how often what was counted is stored. Default 2 s.
+	Every time.Duration
+
+	// MaxCells bounds what is held in memory while the store fails, in queues times
+	// minutes; then the oldest minute is given up and marked as missing. A cell is
+	// about half a kilobyte. Default 200,000.
+	MaxCells int
+
+	// SampleEvery is how often a queue's attempts with the same code are sampled, at
+	// most. Default 10 s.
+	SampleEvery time.Duration
+
+	Now    func() time.Time // default time.Now
+	Logger *slog.Logger     // default: none
+}
+
+// Recorder counts transitions in memory and stores them every few seconds. Record
+// and Sample are safe for concurrent use and never wait for the store.
+type Recorder struct {
+	o       RecorderOptions
+	scale   scale
+	sampler sampler
+
+	mu struct {
+		sync.Mutex
+		minutes map[minute]bucket
+		cells   int   // in all minutes
+		gaps    []Gap // given up and not yet marked
+	}
+
+	// The goroutine of Run, or whoever calls Flush, holds work.
+	work   sync.Mutex
+	stuck  []stuck // taken from mu, not yet known to be stored
+	alive  *alive
+	failed bool      // the last flush did
+	sealed minute    // all before it was sealed
+	kept   time.Time // when retention was last seen to
+}
+
+// bucket is what was counted of a minute.
+type bucket map[centrifuge.QueueKey]*cell
+
+type stuck struct {
+	minute minute
+	flush  uint16
+	cells  bucket
+}
+
+// NewRecorder makes a recorder. If the last one did not end in order, the time of
+// which it may have counted something that it did not store is marked as missing.
+func NewRecorder(ctx context.Context, o RecorderOptions) (*Recorder, error) {
+	o.Every = cmp.Or(o.Every, 2*time.Second)
+	o.MaxCells = cmp.Or(o.MaxCells, 200_000)
+	o.SampleEvery = cmp.Or(o.SampleEvery, 10*time.Second)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	r := &Recorder{o: o, scale: o.Store.scale}
+	r.mu.minutes = make(map[minute]bucket)
+	r.sampler.init(o.SampleEvery)
+	lost, err := readAlive(o.Alive)
+	if err != nil {
+		o.Logger.Warn("what the last process did not store is not known", "error", err)
+	}
+	if r.alive, err = openAlive(o.Alive, o.Now()); err != nil {
+		return nil, err
+	}
+	if !lost.From.IsZero() {
+		r.alive.upTo = lost.From // until it is marked
+		lost.To = lost.To.Add(o.Every)
+		r.mu.gaps = append(r.mu.gaps, lost)
+		if err := r.Flush(ctx); err != nil {
+			o.Logger.Warn("what the last process did not store cannot be marked as missing yet", "error", err)
+		}
+	}
+	return r, nil
+}
+
+// Record counts the events.
+func (r *Recorder) Record(events []centrifuge.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var last struct {
+		minute minute
+		queue  centrifuge.QueueKey
+		cell   *cell
+	}
+	for i := range events {
+		e := &events[i]
+		if e.Step.State == centrifuge.StateExecuting || e.Step.State == centrifuge.StateArchiving {
+			continue // what is counted is how they end
+		}
+		m, queue := minuteOf(e.Step.Time), e.Job.Queue()
+		if last.cell == nil || m != last.minute || queue != last.queue {
+			last.minute, last.queue, last.cell = m, queue, r.cellLocked(m, queue)
+		}
+		r.count(last.cell, e)
+	}
+}
+
+func (r *Recorder) cellLocked(m minute, queue centrifuge.QueueKey) *cell {
+	b := r.mu.minutes[m]
+	if b == nil {
+		b = make(bucket)
+		r.mu.minutes[m] = b
+	}
+	c := b[queue]
+	if c == nil {
+		if r.mu.cells >= r.o.MaxCells {
+			r.giveUpLocked(m)
+		}
+		c = &cell{}
+		b[queue] = c
+		r.mu.cells++
+	}
+	return c
+}
+
+// giveUpLocked forgets the oldest minute but the one at hand, and notes that. If
+// there is no other, what comes is more than a minute may hold: the minute at hand
+// is begun anew, and marked.
+func (r *Recorder) giveUpLocked(keep minute) {
+	oldest := keep
+	for m := range r.mu.minutes {
+		if m != keep && (oldest == keep || m < oldest) {
+			oldest = m
+		}
+	}
+	r.mu.cells -= len(r.mu.minutes[oldest])
+	clear(r.mu.minutes[oldest])
+	if oldest != keep {
+		delete(r.mu.minutes, oldest)
+	}
+	r.missLocked(Gap{oldest.time(), (oldest + 1).time(), "it could not be stored"})
+}
+
+// missLocked notes a gap to be marked; those that touch are one.
+func (r *Recorder) missLocked(g Gap) {
+	for i := range r.mu.gaps {
+		if at := &r.mu.gaps[i]; at.Why == g.Why && !g.From.After(at.To) && !g.To.Before(at.From) {
+			at.From, at.To = sooner(at.From, g.From), later(at.To, g.To)
+			return
+		}
+	}
+	r.mu.gaps = append(r.mu.gaps, g)
+}
+
+// count adds one event to its cell.
+func (r *Recorder) count(c *cell, e *centrifuge.Event) {
+	t := &e.Step
+	var outcome centrifuge.Outcome
+	switch t.State {
+	case centrifuge.StateAwaitingScheduling:
+		if e.Accepted() {
+			c.n[nAccepted]++
+			c.n[nAcceptedBytes] += int64(len(e.Job.Payload))
+		}
+		return
+	case centrifuge.StateArchived:
+		switch t.ErrorCode {
+		case centrifuge.ErrorFlushed:
+			c.n[nFlushed]++
+		case centrifuge.ErrorAttempts:
+			c.n[nSpent]++
+		default:
+			c.n[nExpired]++
+		}
+		return
+	case centrifuge.StateMoved:
+		c.n[nMoved]++
+		return
+	case centrifuge.StateSucceeded:
+		outcome = centrifuge.OutcomeSucceeded
+		c.n[nDeliveredBytes] += int64(len(e.Job.Payload))
+		c.deliveredBy(t.Attempt, 1)
+		c.delay.add(r.scale.bin(t.Time.Sub(e.Job.CreatedAt)), 1)
+	case centrifuge.StateDiscarded:
+		outcome = centrifuge.OutcomeDiscarded
+	case centrifuge.StateAwaitingRetry:
+		if e.From != centrifuge.StateExecuting {
+			return // it was moved in as it was
+		}
+		outcome = centrifuge.OutcomeRetry
+	case centrifuge.StateExecuting, centrifuge.StateArchiving:
+		return
+	}
+	c.code(codeKey(outcome, CodeOf(t.StatusCode, t.ErrorCode).number()), 1)
+	if t.Duration > 0 {
+		c.latency.add(r.scale.bin(t.Duration), 1)
+	}
+}
+
+// Run stores what is counted every few seconds, until ctx ends and once more then.
+// It returns nil if nothing remains to be stored.
+func (r *Recorder) Run(ctx context.Context) error {
+	tick := time.NewTicker(r.o.Every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			r.tick(ctx)
+		case <-ctx.Done():
+			if err := r.Flush(context.WithoutCancel(ctx)); err != nil {
+				return err
+			}
+			return r.alive.close()
+		}
+	}
+}
+
+// tick stores, seals and retains. What fails is tried again at the next tick; it is
+// logged when it begins and when it ends.
+func (r *Recorder) tick(ctx context.Context) {
+	err := r.Flush(ctx)
+	if err == nil {
+		err = r.tidy(ctx)
+	}
+	switch {
+	case err != nil && !r.failed:
+		r.o.Logger.Warn("what was counted cannot be stored; it is kept in memory for now", "error", err)
+	case err == nil && r.failed:
+		r.o.Logger.Info("what was counted is being stored again")
+	}
+	r.failed = err != nil
+}
+
+// Flush stores what was counted up to now.
+func (r *Recorder) Flush(ctx context.Context) error {
+	r.work.Lock()
+	defer r.work.Unlock()
+	now := r.o.Now()
+	err := r.store(ctx)
+	if err != nil {
+		return errors.Join(err, r.alive.stalled(now))
+	}
+	return r.alive.stored(now)
+}
+
+// store hands what was counted to the store. What it may already have is handed
+// over as it was, before anything that came later.
+func (r *Recorder) store(ctx context.Context) error {
+	for fresh := range 2 {
+		if fresh == 1 {
+			r.take()
+		}
+		for len(r.stuck) > 0 {
+			if err := r.add(ctx, &r.stuck[0]); err != nil {
+				return err
+			}
+			r.stuck = r.stuck[1:]
+		}
+	}
+	r.mu.Lock()
+	gaps := r.mu.gaps
+	r.mu.gaps = nil
+	r.mu.Unlock()
+	for i, g := range gaps {
+		if err := r.o.Store.addGap(ctx, g); err != nil {
+			r.mu.Lock()
+			for _, g := range gaps[i:] {
+				r.missLocked(g)
+			}
+			r.mu.Unlock()
+			return err
+		}
+	}
+	return r.sampler.store(ctx, r.o.Store)
+}
+
+// take empties the counters.
+func (r *Recorder) take() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for m, cells := range r.mu.minutes {
+		r.stuck = append(r.stuck, stuck{m, r.o.Store.nextFlush(), cells})
+	}
+	clear(r.mu.minutes)
+	r.mu.cells = 0
+}
+
+// add stores one flush. If its day turns out to be damaged, that is set aside, and
+// the flush is the first of a new file.
+func (r *Recorder) add(ctx context.Context, s *stuck) error {
+	err := r.o.Store.add(ctx, s.minute, s.flush, s.cells)
+	if errors.Is(err, ErrCorrupt) {
+		r.o.Logger.Error("a day of the record of deliveries is damaged; it is set aside and marked as missing", "day", s.minute.day().String(), "error", err)
+		if err := r.o.Store.giveUp(ctx, s.minute.day(), r.o.Now()); err != nil {
+			return err
+		}
+		err = r.o.Store.add(ctx, s.minute, s.flush, s.cells)
+	}
+	return err
+}
+
+// sealAfter is how long a minute waits for what is late before it is sealed.
+const sealAfter = 5 * time.Second
+
+// retainEvery is how often a day may be dropped, by a clock that is not set.
+const retainEvery = time.Hour
+
+// tidy seals what is over and drops what is old.
+func (r *Recorder) tidy(ctx context.Context) error {
+	r.work.Lock()
+	defer r.work.Unlock()
+	now := r.o.Now()
+	if before := minuteOf(now.Add(-sealAfter)); before != r.sealed {
+		if err := r.o.Store.seal(ctx, before); err != nil {
+			return err
+		}
+		r.sealed = before
+	}
+	if r.kept.IsZero() || now.Sub(r.kept) >= retainEvery {
+		if err := r.o.Store.retain(ctx, now); err != nil {
+			return fmt.Errorf("retention: %w", err)
+		}
+		r.kept = now
+	}
+	return nil
+}

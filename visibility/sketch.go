@@ -1,0 +1,115 @@
+package visibility
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/DataDog/sketches-go/ddsketch/mapping"
+	"github.com/DataDog/sketches-go/ddsketch/store"
+)
+
+// Durations are kept as a DDSketch ("DDSketch: a fast and fully-mergeable quantile
+// sketch with relative-error guarantees", VLDB 2019): a count for each bin, where
+// bins grow by a fixed ratio. Its mapping and its store are the library's; only the
+// bytes on the disk are ours, a third of the library's for the few values that a
+// minute of a queue has (docs/adr/0010-rollups.md).
+const (
+	sketchAccuracy = 0.02 // a quantile is at most this share off
+	sketchMin      = time.Microsecond
+	sketchMax      = 1 << 40 * time.Microsecond // 12 days
+	maxBin         = 1024                       // above the bin of sketchMax
+)
+
+// scale tells the bin of a duration and back.
+type scale struct{ mapping.IndexMapping }
+
+func newScale() (scale, error) {
+	m, err := mapping.NewCubicallyInterpolatedMapping(sketchAccuracy)
+	if err != nil {
+		return scale{}, fmt.Errorf("make the scale of sketches: %w", err)
+	}
+	return scale{m}, nil
+}
+
+func (s scale) bin(d time.Duration) int {
+	return s.Index(float64(min(max(d, sketchMin), sketchMax)) / float64(sketchMin))
+}
+
+func (s scale) duration(bin int) time.Duration {
+	return time.Duration(s.Value(bin) * float64(sketchMin))
+}
+
+// sketch counts durations by bin. The zero sketch is empty.
+type sketch struct{ bins *store.BufferedPaginatedStore }
+
+func (s *sketch) add(bin int, count float64) {
+	if s.bins == nil {
+		s.bins = store.NewBufferedPaginatedStore()
+	}
+	s.bins.AddWithCount(bin, count)
+}
+
+func (s *sketch) merge(other *sketch) {
+	if other.bins == nil {
+		return
+	}
+	if s.bins == nil {
+		s.bins = store.NewBufferedPaginatedStore()
+	}
+	s.bins.MergeWith(other.bins)
+}
+
+// quantiles reads the usual three.
+func (s *sketch) quantiles(scale scale) Quantiles {
+	if s.bins == nil {
+		return Quantiles{}
+	}
+	count := s.bins.TotalCount()
+	at := func(q float64) time.Duration { return scale.duration(s.bins.KeyAtRank(q * (count - 1))) }
+	return Quantiles{Count: int64(count), P50: at(0.50), P95: at(0.95), P99: at(0.99)}
+}
+
+// append writes the number of bins and, for each, how far it is from the one
+// before, twice, plus one if a count follows: without it the count is 1.
+func (s *sketch) append(b []byte) []byte {
+	if s.bins == nil {
+		return append(b, 0)
+	}
+	n := 0
+	s.bins.ForEach(func(int, float64) bool { n++; return false })
+	b = binary.AppendUvarint(b, uint64(n))
+	last := 0
+	s.bins.ForEach(func(bin int, count float64) bool {
+		step := uint64(bin-last) << 1
+		last = bin
+		if count == 1 {
+			b = binary.AppendUvarint(b, step)
+		} else {
+			b = binary.AppendUvarint(binary.AppendUvarint(b, step|1), uint64(count))
+		}
+		return false
+	})
+	return b
+}
+
+// read merges what append wrote; with a nil sketch it skips it.
+func (s *sketch) read(r *reader) {
+	n, bin := r.uvarint(), uint64(0)
+	for range n {
+		if r.err != nil {
+			return
+		}
+		step, count := r.uvarint(), uint64(1)
+		if step&1 != 0 {
+			count = r.uvarint()
+		}
+		if bin += step >> 1; bin > maxBin {
+			r.fail("a sketch has no bin %d", bin)
+			return
+		}
+		if s != nil && r.err == nil {
+			s.add(int(bin), float64(count))
+		}
+	}
+}
