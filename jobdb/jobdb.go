@@ -93,12 +93,15 @@ type Jobs interface {
 
 // Transactions reads transactions.
 type Transactions interface {
-	// Transaction returns what was logged under the transaction id, with its Body
-	// if it is prepared still, or [ErrNotFound].
+	// Transaction returns what was logged under the transaction id, without its
+	// Drafts, or [ErrNotFound].
 	Transaction(ctx context.Context, id string) (Transaction, error)
 
-	// Prepared returns the transactions that are prepared still, without their
-	// bodies.
+	// Drafts returns the Drafts of a transaction that was prepared, whether it has
+	// ended or not, or [ErrNotFound].
+	Drafts(ctx context.Context, id string) ([]byte, error)
+
+	// Prepared returns the transactions that are prepared still.
 	Prepared(ctx context.Context) ([]Prepared, error)
 
 	// Ended yields the transactions that ended at the given time or after it,

@@ -17,10 +17,12 @@ type Transaction struct {
 	JobIDs    []centrifuge.ID
 	CreatedAt time.Time // when it came to State; millisecond precision, UTC
 
-	// Of a prepared one: when it may be aborted, and its jobs as its owner has
-	// encoded them. They are none of the JobDB's jobs until then.
-	Deadline time.Time // millisecond precision, UTC
-	Body     []byte
+	// Deadline is when a prepared one may be aborted; millisecond precision, UTC.
+	Deadline time.Time
+
+	// Drafts are given when a transaction is prepared: its jobs, as its owner
+	// encodes them. They are none of the JobDB's jobs.
+	Drafts []byte
 }
 
 // TransactionState is how far a transaction has come.
@@ -47,5 +49,5 @@ func (s TransactionState) Valid() bool { return s <= TransactionMoved }
 type Prepared struct {
 	ID       string
 	Deadline time.Time
-	Size     int64 // bytes of its Body
+	Size     int64 // bytes of its Drafts
 }

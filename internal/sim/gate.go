@@ -98,6 +98,13 @@ func (g *gate) Transaction(ctx context.Context, id string) (jobdb.Transaction, e
 	return g.inner.Transaction(ctx, id)
 }
 
+func (g *gate) Drafts(ctx context.Context, id string) ([]byte, error) {
+	if err := g.read(); err != nil {
+		return nil, err
+	}
+	return g.inner.Drafts(ctx, id)
+}
+
 func (g *gate) Prepared(ctx context.Context) ([]jobdb.Prepared, error) {
 	if err := g.read(); err != nil {
 		return nil, err

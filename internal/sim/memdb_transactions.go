@@ -53,10 +53,25 @@ func (db *memoryDB) Transaction(ctx context.Context, id string) (jobdb.Transacti
 	defer unlock()
 	for _, table := range []map[string]jobdb.Transaction{db.m.mu.transactions, db.m.mu.preparations} {
 		if t, ok := table[id]; ok {
-			return cloneTransaction(t), nil
+			t = cloneTransaction(t)
+			t.Drafts = nil
+			return t, nil
 		}
 	}
 	return jobdb.Transaction{}, fmt.Errorf("look up transaction %q: %w", id, jobdb.ErrNotFound)
+}
+
+func (db *memoryDB) Drafts(ctx context.Context, id string) ([]byte, error) {
+	unlock, err := db.use(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	t, ok := db.m.mu.preparations[id]
+	if !ok {
+		return nil, fmt.Errorf("read the jobs of transaction %q: %w", id, jobdb.ErrNotFound)
+	}
+	return bytes.Clone(t.Drafts), nil
 }
 
 func (db *memoryDB) Prepared(ctx context.Context) ([]jobdb.Prepared, error) {
@@ -68,7 +83,7 @@ func (db *memoryDB) Prepared(ctx context.Context) ([]jobdb.Prepared, error) {
 	var prepared []jobdb.Prepared
 	for id, t := range db.m.mu.preparations {
 		if _, ended := db.m.mu.transactions[id]; !ended {
-			prepared = append(prepared, jobdb.Prepared{ID: id, Deadline: t.Deadline, Size: int64(len(t.Body))})
+			prepared = append(prepared, jobdb.Prepared{ID: id, Deadline: t.Deadline, Size: int64(len(t.Drafts))})
 		}
 	}
 	slices.SortFunc(prepared, func(a, b jobdb.Prepared) int { return cmp.Compare(a.ID, b.ID) })
@@ -122,6 +137,6 @@ func (db *memoryDB) Size(ctx context.Context) (int64, error) {
 // cloneTransaction shares nothing with the transaction that its holder may change.
 func cloneTransaction(t jobdb.Transaction) jobdb.Transaction {
 	t.JobIDs = append([]centrifuge.ID{}, t.JobIDs...)
-	t.Body = bytes.Clone(t.Body)
+	t.Drafts = bytes.Clone(t.Drafts)
 	return t
 }

@@ -34,6 +34,7 @@ const (
 	OpLoad        = "load"
 	OpTrace       = "trace"
 	OpTransaction = "transaction"
+	OpDrafts      = "drafts"
 	OpPrepared    = "prepared"
 	OpEnded       = "ended" // when it begins
 	OpKnown       = "known"
@@ -107,6 +108,13 @@ func (f *faulty) Transaction(ctx context.Context, id string) (jobdb.Transaction,
 		return jobdb.Transaction{}, err
 	}
 	return f.db.Transaction(ctx, id)
+}
+
+func (f *faulty) Drafts(ctx context.Context, id string) ([]byte, error) {
+	if err := f.read(OpDrafts); err != nil {
+		return nil, err
+	}
+	return f.db.Drafts(ctx, id)
 }
 
 func (f *faulty) Prepared(ctx context.Context) ([]jobdb.Prepared, error) {

@@ -59,8 +59,10 @@ func TestFaultyReads(t *testing.T) {
 	})
 	id := centrifuge.ID{1}
 	if err := db.Commit(t.Context(), &jobdb.Batch{
-		Jobs:         []*centrifuge.Job{{ID: id}, {ID: centrifuge.ID{2}}},
-		Transactions: []jobdb.Transaction{{ID: "tx", JobIDs: []centrifuge.ID{id}}},
+		Jobs: []*centrifuge.Job{{ID: id}, {ID: centrifuge.ID{2}}},
+		Transactions: []jobdb.Transaction{
+			{ID: "tx", JobIDs: []centrifuge.ID{id}}, {ID: "tx", State: jobdb.TransactionPrepared, Drafts: []byte("body")},
+		},
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +70,7 @@ func TestFaultyReads(t *testing.T) {
 		jobdbtest.OpLoad:        func() error { _, err := db.Load(t.Context(), nil, []centrifuge.ID{id}); return err },
 		jobdbtest.OpTrace:       func() error { _, err := db.Trace(t.Context(), id); return err },
 		jobdbtest.OpTransaction: func() error { _, err := db.Transaction(t.Context(), "tx"); return err },
+		jobdbtest.OpDrafts:      func() error { _, err := db.Drafts(t.Context(), "tx"); return err },
 		jobdbtest.OpPrepared:    func() error { _, err := db.Prepared(t.Context()); return err },
 		jobdbtest.OpEnded: func() error {
 			for _, err := range db.Ended(t.Context(), time.Time{}) {

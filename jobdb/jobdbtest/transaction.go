@@ -1,6 +1,7 @@
 package jobdbtest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -23,32 +24,36 @@ func testTransaction(t *testing.T, s *store) {
 	if _, err := s.db.Transaction(t.Context(), "another"); !errors.Is(err, jobdb.ErrNotFound) {
 		t.Errorf("unknown transaction: %v, want ErrNotFound", err)
 	}
+	if _, err := s.db.Drafts(t.Context(), "a-submit"); !errors.Is(err, jobdb.ErrNotFound) {
+		t.Errorf("drafts of one that was not prepared: %v, want ErrNotFound", err)
+	}
 }
 
 func (s *store) mustHaveTransactions(transactions ...jobdb.Transaction) {
 	s.t.Helper()
 	for _, want := range transactions {
+		want.Drafts = nil
 		if got, err := s.db.Transaction(s.t.Context(), want.ID); err != nil || !reflect.DeepEqual(got, want) {
 			s.t.Errorf("transaction %q is %v, %v, want %v", want.ID, brief(got), err, brief(want))
 		}
 	}
 }
 
-// brief is a transaction without the bytes of its body.
+// brief is a transaction without its drafts.
 func brief(t jobdb.Transaction) string {
-	size := len(t.Body)
-	t.Body = nil
+	size := len(t.Drafts)
+	t.Drafts = nil
 	return fmt.Sprintf("%+v with %d bytes", t, size)
 }
 
 // prepare makes a prepared transaction of two jobs, which it keeps aside.
 func (s *store) prepare(id string, size int) (jobdb.Transaction, []*centrifuge.Job) {
 	jobs := s.jobs(2)
-	body := make([]byte, size)
-	_, _ = rand.NewChaCha8([32]byte{byte(size)}).Read(body) // never fails
+	drafts := make([]byte, size)
+	_, _ = rand.NewChaCha8([32]byte{byte(size)}).Read(drafts) // never fails
 	return jobdb.Transaction{
 		ID: id, State: jobdb.TransactionPrepared, JobIDs: idsOf(jobs),
-		CreatedAt: epoch0, Deadline: epoch0.Add(time.Minute + time.Millisecond), Body: body,
+		CreatedAt: epoch0, Deadline: epoch0.Add(time.Minute + time.Millisecond), Drafts: drafts,
 	}, jobs
 }
 
@@ -63,7 +68,10 @@ func (s *store) mustHavePrepared(transactions ...jobdb.Transaction) {
 	s.mustHaveTransactions(transactions...)
 	var want []jobdb.Prepared
 	for _, t := range transactions {
-		want = append(want, jobdb.Prepared{ID: t.ID, Deadline: t.Deadline, Size: int64(len(t.Body))})
+		if drafts, err := s.db.Drafts(s.t.Context(), t.ID); err != nil || !bytes.Equal(drafts, t.Drafts) {
+			s.t.Errorf("drafts of %q have %d bytes, %v, want %d", t.ID, len(drafts), err, len(t.Drafts))
+		}
+		want = append(want, jobdb.Prepared{ID: t.ID, Deadline: t.Deadline, Size: int64(len(t.Drafts))})
 	}
 	got, err := s.db.Prepared(s.t.Context())
 	byID := func(a, b jobdb.Prepared) int { return strings.Compare(a.ID, b.ID) }
@@ -74,7 +82,7 @@ func (s *store) mustHavePrepared(transactions ...jobdb.Transaction) {
 	}
 }
 
-// What is prepared is durable with its body, of whatever size, and is none of the
+// What is prepared is durable with its drafts, of whatever size, and is none of the
 // jobs. Jobs with payloads are committed between, so that none can be taken for
 // the other's.
 func testPreparedTransaction(_ *testing.T, s *store) {

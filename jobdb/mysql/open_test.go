@@ -111,10 +111,10 @@ func TestSchemaThatIsNoJobDB(t *testing.T) {
 		if err == nil {
 			var l load
 			b := l.batch(t, 1)
-			b.Transactions = []jobdb.Transaction{{ID: "a"}, {ID: "b", State: jobdb.TransactionPrepared, Body: []byte("body")}}
+			b.Transactions = []jobdb.Transaction{{ID: "a"}, {ID: "b", State: jobdb.TransactionPrepared, Drafts: []byte("drafts")}}
 			mustCommit(t, db, b)
-			if got, err := db.Transaction(t.Context(), "b"); err != nil || string(got.Body) != "body" {
-				t.Errorf("%s: prepared is %+v, %v", test.name, got, err)
+			if drafts, err := db.Drafts(t.Context(), "b"); err != nil || string(drafts) != "drafts" {
+				t.Errorf("%s: drafts are %q, %v", test.name, drafts, err)
 			}
 			mustClose(t, db)
 		}

@@ -49,8 +49,8 @@ CREATE TABLE IF NOT EXISTS preparations (
   created_at BIGINT          NOT NULL,
   deadline   BIGINT          NOT NULL,
   job_ids    MEDIUMBLOB,
-  size       BIGINT          NOT NULL,              -- of its body: the jobs, as their owner encodes them
-  payload_id BIGINT          NOT NULL               -- the first piece of the body; each but the last has 1 MiB
+  size       BIGINT          NOT NULL,              -- of its jobs, as their owner encodes them
+  payload_id BIGINT          NOT NULL               -- the first piece of them; each but the last has 1 MiB
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC;
 
 -- The row with the highest id of a scope is the policy in force.

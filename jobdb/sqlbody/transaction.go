@@ -12,15 +12,15 @@ import (
 	"centrifuge/jobdb"
 )
 
-// A prepared transaction is a row of table preparations, and its body lies in
+// A prepared transaction is a row of table preparations, and its drafts lie in
 // payloads, in pieces with ids that follow each other, since a server may take no
 // more in one value. Its end is a row of table transactions with its id, like any
 // other, so that the primary key alone keeps it from ending twice.
 
-// bodyPiece is how many bytes of a body are one payload. It is part of the schema.
-const bodyPiece = 1 << 20
+// draftsPiece is how many bytes of drafts are one payload. It is part of the schema.
+const draftsPiece = 1 << 20
 
-func pieces(size int64) int64 { return (size + bodyPiece - 1) / bodyPiece }
+func pieces(size int64) int64 { return (size + draftsPiece - 1) / draftsPiece }
 
 // insertPreparations inserts the prepared ones of the transactions. Their payloads
 // get the ids after last; it returns the last of them.
@@ -28,7 +28,7 @@ func (w *writer) insertPreparations(ctx context.Context, transactions []jobdb.Tr
 	payload := last
 	for i := range transactions {
 		if t := &transactions[i]; t.State == jobdb.TransactionPrepared {
-			for piece := range slices.Chunk(t.Body, bodyPiece) {
+			for piece := range slices.Chunk(t.Drafts, draftsPiece) {
 				last++
 				w.args = append(w.args, last, piece)
 			}
@@ -41,7 +41,7 @@ func (w *writer) insertPreparations(ctx context.Context, transactions []jobdb.Tr
 		if t := &transactions[i]; t.State == jobdb.TransactionPrepared {
 			start := len(w.arena)
 			w.arena = appendIDs(w.arena, t.JobIDs)
-			size := int64(len(t.Body))
+			size := int64(len(t.Drafts))
 			w.args = append(w.args, t.ID, t.CreatedAt.UnixMilli(), t.Deadline.UnixMilli(), blob(w.arena[start:]), size, payload+1)
 			payload += pieces(size)
 		}
@@ -72,7 +72,8 @@ func (b *Body) Transaction(ctx context.Context, id string) (jobdb.Transaction, e
 		if err != nil || ended {
 			return err
 		}
-		return b.loadPreparation(ctx, tx, &t)
+		_, _, err = b.loadPreparation(ctx, tx, &t)
+		return err
 	})
 	if err != nil {
 		return jobdb.Transaction{}, fmt.Errorf("look up transaction %q: %w", id, err)
@@ -80,10 +81,27 @@ func (b *Body) Transaction(ctx context.Context, id string) (jobdb.Transaction, e
 	return t, nil
 }
 
-func (b *Body) loadPreparation(ctx context.Context, tx *sql.Tx, t *jobdb.Transaction) error {
+// Drafts implements [jobdb.DB].
+func (b *Body) Drafts(ctx context.Context, id string) ([]byte, error) {
+	var drafts []byte
+	err := b.snapshot(ctx, func(tx *sql.Tx) error {
+		size, first, err := b.loadPreparation(ctx, tx, &jobdb.Transaction{ID: id})
+		if err == nil {
+			drafts, err = b.loadDrafts(ctx, tx, size, first)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the jobs of transaction %q: %w", id, err)
+	}
+	return drafts, nil
+}
+
+// loadPreparation fills t, whose id is given, and returns the size of its drafts and
+// the id of their first piece.
+func (b *Body) loadPreparation(ctx context.Context, tx *sql.Tx, t *jobdb.Transaction) (size, first int64, err error) {
 	found := false
-	var size, first int64
-	err := eachRow(ctx, tx.StmtContext(ctx, b.reads.preparation), func(rows *sql.Rows) error {
+	err = eachRow(ctx, tx.StmtContext(ctx, b.reads.preparation), func(rows *sql.Rows) error {
 		found = true
 		var created, deadline int64
 		var ids sql.RawBytes
@@ -97,18 +115,17 @@ func (b *Body) loadPreparation(ctx context.Context, tx *sql.Tx, t *jobdb.Transac
 	}, t.ID)
 	switch {
 	case err != nil:
-		return err
+		return 0, 0, err
 	case !found:
-		return jobdb.ErrNotFound
+		return 0, 0, jobdb.ErrNotFound
 	case size < 0:
-		return fmt.Errorf("a body of %d bytes: %w", size, jobdb.ErrCorrupt)
+		return 0, 0, fmt.Errorf("drafts of %d bytes: %w", size, jobdb.ErrCorrupt)
 	}
-	t.Body, err = b.loadBody(ctx, tx, size, first)
-	return err
+	return size, first, nil
 }
 
-// loadBody puts the pieces of a body together, which come in any order.
-func (b *Body) loadBody(ctx context.Context, tx *sql.Tx, size, first int64) ([]byte, error) {
+// loadDrafts puts the pieces together, which come in any order.
+func (b *Body) loadDrafts(ctx context.Context, tx *sql.Tx, size, first int64) ([]byte, error) {
 	bySeq := make([][]byte, pieces(size))
 	piece := func(i int) any { return first + int64(i) }
 	err := b.reads.payloads.each(ctx, tx, len(bySeq), piece, func(rows *sql.Rows) error {
@@ -123,11 +140,11 @@ func (b *Body) loadBody(ctx context.Context, tx *sql.Tx, size, first int64) ([]b
 	if err != nil {
 		return nil, err
 	}
-	body := slices.Concat(bySeq...)
-	if int64(len(body)) != size {
-		return nil, fmt.Errorf("%d of %d bytes of its body are there: %w", len(body), size, jobdb.ErrCorrupt)
+	drafts := slices.Concat(bySeq...)
+	if int64(len(drafts)) != size {
+		return nil, fmt.Errorf("%d of %d bytes of them are there: %w", len(drafts), size, jobdb.ErrCorrupt)
 	}
-	return body, nil
+	return drafts, nil
 }
 
 // Prepared implements [jobdb.DB].

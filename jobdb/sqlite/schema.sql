@@ -48,8 +48,8 @@ CREATE TABLE preparations (
   created_at INTEGER NOT NULL,
   deadline   INTEGER NOT NULL,
   job_ids    BLOB,
-  size       INTEGER NOT NULL,              -- of its body: the jobs, as their owner encodes them
-  payload_id INTEGER NOT NULL               -- the first piece of the body; each but the last has 1 MiB
+  size       INTEGER NOT NULL,              -- of its jobs, as their owner encodes them
+  payload_id INTEGER NOT NULL               -- the first piece of them; each but the last has 1 MiB
 ) STRICT, WITHOUT ROWID;
 
 -- The row with the highest id of a scope is the policy in force.

@@ -63,13 +63,13 @@ func TestVersion1IsUpgraded(t *testing.T) {
 		}
 		prepared := jobdb.Transaction{
 			ID: fmt.Sprint("prepared-", epoch), State: jobdb.TransactionPrepared, JobIDs: []centrifuge.ID{{byte(epoch)}},
-			CreatedAt: time.UnixMilli(1).UTC(), Deadline: time.UnixMilli(2).UTC(), Body: []byte("jobs"),
+			CreatedAt: time.UnixMilli(1).UTC(), Deadline: time.UnixMilli(2).UTC(), Drafts: []byte("jobs"),
 		}
 		if err := db.Commit(t.Context(), &jobdb.Batch{Transactions: []jobdb.Transaction{prepared}}); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := db.Transaction(t.Context(), prepared.ID); err != nil || string(got.Body) != "jobs" {
-			t.Errorf("prepared is %+v, %v", got, err)
+		if drafts, err := db.Drafts(t.Context(), prepared.ID); err != nil || string(drafts) != "jobs" {
+			t.Errorf("drafts are %q, %v", drafts, err)
 		}
 		if err := db.Close(); err != nil {
 			t.Fatal(err)
