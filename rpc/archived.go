@@ -7,6 +7,7 @@ import (
 	"connectrpc.com/connect"
 
 	"centrifuge"
+	"centrifuge/access"
 	"centrifuge/archive"
 	pb "centrifuge/gen/centrifuge/v1"
 )
@@ -25,6 +26,10 @@ func (s *archiveService) List(
 	limit := f.pageSize(req.Msg.GetPageSize(), 100)
 	if f.err != nil {
 		return nil, f.err
+	}
+	var err error
+	if filter.Source, err = access.From(ctx).Narrow(filter.Source); err != nil {
+		return nil, err
 	}
 	page, err := s.backend.ListArchive(ctx, filter, req.Msg.GetPageToken(), limit)
 	if err != nil {

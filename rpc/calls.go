@@ -8,28 +8,12 @@ import (
 
 	"connectrpc.com/connect"
 	"github.com/prometheus/client_golang/prometheus"
-
-	"centrifuge/gen/centrifuge/v1/centrifugev1connect"
 )
-
-// procedures are all that can be called; anything else is counted as unknown,
-// so that callers cannot make up metrics.
-var procedures = [...]string{
-	centrifugev1connect.JobServiceSubmitProcedure,
-	centrifugev1connect.JobServiceGetProcedure,
-	centrifugev1connect.QueueServiceListProcedure,
-	centrifugev1connect.QueueServiceSetPolicyProcedure,
-	centrifugev1connect.QueueServiceRetryProcedure,
-	centrifugev1connect.QueueServiceExpireProcedure,
-	centrifugev1connect.ArchiveServiceListProcedure,
-	centrifugev1connect.ArchiveServiceReplayProcedure,
-	centrifugev1connect.LedgerServiceGetProcedure,
-}
 
 // call is what is noted of a call on its way in, for the log and the metrics.
 // The call's goroutine owns it.
 type call struct {
-	caller string // the name of its token
+	caller string // the name of its principal
 	code   string // of its answer
 }
 
@@ -73,12 +57,10 @@ func newCalls(logger *slog.Logger, registry prometheus.Registerer) (*calls, erro
 
 // observe notes each request to next. A request that Connect refuses before the
 // procedure sees it (not a message, too large, an unknown encoding) has the code
-// refused.
+// refused. What is no procedure is counted as unknown, so that callers cannot make
+// up metrics.
 func (c *calls) observe(next http.Handler) http.Handler {
-	known := make(map[string]bool, len(procedures))
-	for _, p := range procedures {
-		known[p] = true
-	}
+	known := procedures()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := time.Now()
 		procedure := "unknown"

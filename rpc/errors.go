@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"centrifuge/access"
 	"centrifuge/director"
 )
 
@@ -24,6 +25,7 @@ func answerTo(err error) (answer *connect.Error, known bool) {
 		invalid   *director.InvalidError
 		exists    *director.ExistsError
 		exhausted *director.ExhaustedError
+		denied    *access.DeniedError
 	)
 	switch {
 	case errors.As(err, &answer):
@@ -34,6 +36,8 @@ func answerTo(err error) (answer *connect.Error, known bool) {
 		return newAnswer(connect.CodeAlreadyExists, exists), true
 	case errors.As(err, &exhausted):
 		return resourceExhausted(exhausted), true
+	case errors.As(err, &denied):
+		return newAnswer(connect.CodePermissionDenied, denied), true
 	case errors.Is(err, director.ErrNotFound):
 		return newAnswer(connect.CodeNotFound, director.ErrNotFound), true
 	case errors.Is(err, director.ErrUnavailable):

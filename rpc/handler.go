@@ -7,6 +7,7 @@ import (
 	"connectrpc.com/connect"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 
+	"centrifuge/access"
 	"centrifuge/gen/centrifuge/v1/centrifugev1connect"
 )
 
@@ -17,11 +18,12 @@ func newHandler(o *Options) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("register the metrics of calls: %w", err)
 	}
-	gate := &gate{tokens: o.Tokens, answers: connect.NewErrorWriter()}
+	gate := &gate{tokens: o.Tokens, identity: o.Identity, answers: connect.NewErrorWriter()}
+	ofProcedure := ofProcedure()
 	mux := http.NewServeMux()
 
 	call := func(path string, service http.Handler) {
-		service = calls.observe(gate.guard(limit(o, service)))
+		service = calls.observe(gate.guard(ofProcedure, limit(o, service)))
 		if o.Tracer != nil {
 			service = otelhttp.NewHandler(service, path, otelhttp.WithTracerProvider(o.Tracer))
 		}
@@ -32,19 +34,21 @@ func newHandler(o *Options) (http.Handler, error) {
 		compressions(o.MaxMessageBytes),
 		connect.WithInterceptors(connect.UnaryInterceptorFunc(calls.answer)),
 	)
-	b := o.Backends
+	b := Guard(o.Backends, o.Audit)
 	call(centrifugev1connect.NewJobServiceHandler(&jobService{b.Jobs}, options))
 	call(centrifugev1connect.NewQueueServiceHandler(&queueService{b.Queues}, options))
 	call(centrifugev1connect.NewArchiveServiceHandler(&archiveService{b.Archive, o.Logger}, options))
 	call(centrifugev1connect.NewLedgerServiceHandler(&ledgerService{b.Ledger}, options))
+	call(centrifugev1connect.NewAuditServiceHandler(&auditService{o.Audit, o.Logger}, options))
+	call(centrifugev1connect.NewAccessServiceHandler(&accessService{o.Login, o.Links, o.Audit}, options))
 
 	metrics := serveMetrics(o.Registry)
 	if !o.OpenMetrics {
-		metrics = gate.guard(metrics)
+		metrics = gate.guard(always(access.OfMetrics()), metrics)
 	}
 	mux.Handle("GET /metrics", metrics)
 	if o.Profiles {
-		mux.Handle("/debug/pprof/", gate.guard(serveProfiles()))
+		mux.Handle("/debug/pprof/", gate.guard(always(access.OfProfiles()), serveProfiles()))
 	}
 	mux.Handle("GET /readyz", serveReady(o.Ready))
 	mux.HandleFunc("GET /healthz", serveHealth)

@@ -2,10 +2,14 @@ package rpc
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"connectrpc.com/connect"
 
+	"centrifuge"
+	"centrifuge/access"
+	"centrifuge/director"
 	pb "centrifuge/gen/centrifuge/v1"
 )
 
@@ -17,6 +21,9 @@ func (s *jobService) Submit(
 ) (*connect.Response[pb.SubmitResponse], error) {
 	submission, err := newSubmission(req.Msg, time.Now())
 	if err != nil {
+		return nil, err
+	}
+	if err := maySubmit(access.From(ctx), submission.Jobs); err != nil {
 		return nil, err
 	}
 	receipt, err := s.backend.Submit(ctx, submission)
@@ -44,5 +51,19 @@ func (s *jobService) Get(
 	if err != nil {
 		return nil, err
 	}
+	if !access.From(ctx).MayView(trace.Job.Source) {
+		return nil, director.ErrNotFound // as if it were not there
+	}
 	return connect.NewResponse(newGetResponse(&trace)), nil
+}
+
+// maySubmit refuses a Submit that has a job of another source than its sender's.
+func maySubmit(p access.Principal, jobs []*centrifuge.Job) error {
+	for i, job := range jobs {
+		if !p.May(access.Submit, job.Source) {
+			return connect.NewError(connect.CodePermissionDenied,
+				fmt.Errorf("jobs[%d].source: %w", i, p.Denied(access.Submit, job.Source)))
+		}
+	}
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 
+	"centrifuge/access/audit"
 	"centrifuge/director"
 )
 
@@ -27,9 +28,20 @@ type Options struct {
 	// Version is shown on the front page.
 	Version string
 
-	// Tokens open the server; nil leaves it open to whoever can reach it. Only
-	// /, /healthz and /readyz never need one.
-	Tokens *Tokens
+	// Tokens and Identity tell whom a call acts for. Without either the server is
+	// open to whoever can reach it, as an admin. Only /, /healthz and /readyz never
+	// need a token.
+	Tokens   *Tokens
+	Identity Identity
+
+	// Login tells command lines how people sign in; nil if they do not.
+	Login *Login
+
+	// Links makes customers' links; nil if there is no dashboard to link to.
+	Links Links
+
+	// Audit keeps the log of every action; nil keeps none.
+	Audit *audit.Log
 
 	// OpenMetrics serves /metrics without a token.
 	OpenMetrics bool

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"centrifuge"
+	"centrifuge/access"
 	pb "centrifuge/gen/centrifuge/v1"
 	"centrifuge/schedule"
 )
@@ -17,7 +18,7 @@ import (
 type queueService struct{ backend QueueBackend }
 
 func (s *queueService) List(
-	_ context.Context, req *connect.Request[pb.QueueServiceListRequest],
+	ctx context.Context, req *connect.Request[pb.QueueServiceListRequest],
 ) (*connect.Response[pb.QueueServiceListResponse], error) {
 	f := fields{index: -1}
 	limit := f.pageSize(req.Msg.GetPageSize(), 100)
@@ -28,7 +29,11 @@ func (s *queueService) List(
 	if f.err != nil {
 		return nil, f.err
 	}
-	infos, more, err := s.backend.Queues(selector(req.Msg.GetSelector()), after, limit)
+	sel := selector(req.Msg.GetSelector())
+	if sel.Source, err = access.From(ctx).Narrow(sel.Source); err != nil {
+		return nil, err
+	}
+	infos, more, err := s.backend.Queues(sel, after, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -69,9 +74,14 @@ func (s *queueService) ListDestinations(
 }
 
 func (s *queueService) GetPolicy(
-	_ context.Context, req *connect.Request[pb.GetPolicyRequest],
+	ctx context.Context, req *connect.Request[pb.GetPolicyRequest],
 ) (*connect.Response[pb.GetPolicyResponse], error) {
-	policy, err := s.backend.Policy(scope(req.Msg.GetSelector()))
+	key := scope(req.Msg.GetSelector())
+	var err error
+	if key.Source, err = access.From(ctx).Narrow(key.Source); err != nil {
+		return nil, err
+	}
+	policy, err := s.backend.Policy(key)
 	if err != nil {
 		return nil, err
 	}

@@ -7,8 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
+	"slices"
 	"strings"
+
+	"centrifuge/access"
 )
 
 // The lengths a token may have, in characters.
@@ -20,16 +24,26 @@ const (
 // Tokens are the bearer tokens that open the server, read from a file and read
 // again within a second of its change. It is safe for concurrent use.
 //
-// The file has a token a line, TOKEN or NAME:TOKEN, where the name is what logs
-// call the caller. Tokens are 16 to 512 of the characters of RFC 6750 (letters,
-// digits, -._~+/=). Empty lines and lines that begin with # are skipped.
+// The file has a token a line, in one of these forms:
+//
+//	TOKEN
+//	NAME:TOKEN
+//	NAME:ROLE:TOKEN
+//	NAME:ROLE:SOURCE,SOURCE:TOKEN
+//
+// The name is what logs call the caller. The role is submitter, viewer, operator
+// or admin; admin, if none is given. Sources, if they are given, are all that the
+// role is good for; a colon, comma, space or percent sign in a source's name is
+// written as in a URL (%3A, %2C, %20, %25). Tokens are 16 to 512 of the
+// characters of RFC 6750 (letters, digits, -._~+/=). Empty lines and lines that
+// begin with # are skipped.
 type Tokens struct{ file *watched[[]token] }
 
 // token is kept as a digest, so that no memory holds the secret and every
 // comparison takes the same time.
 type token struct {
-	name string
-	sum  [sha256.Size]byte
+	principal access.Principal
+	sum       [sha256.Size]byte
 }
 
 // OpenTokens reads a file of tokens, which must hold at least one. Errors name
@@ -51,20 +65,24 @@ func OpenTokens(path string, logger *slog.Logger) (*Tokens, error) {
 	return &Tokens{file: file}, nil
 }
 
-// Caller tells who sent an Authorization header, and whether its token is good.
-// A token without a name has the empty one.
-func (t *Tokens) Caller(authorization string) (name string, ok bool) {
-	scheme, given, _ := strings.Cut(authorization, " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", false
-	}
-	sum := sha256.Sum256([]byte(strings.TrimSpace(given)))
+// Digest is what is known of a token without knowing it.
+func Digest(secret string) [sha256.Size]byte { return sha256.Sum256([]byte(secret)) }
+
+// Holder tells for whom the token with this digest stands, and whether the file
+// has it now. A token without a name has the empty one.
+func (t *Tokens) Holder(sum [sha256.Size]byte) (p access.Principal, ok bool) {
 	for _, known := range t.file.get() { // all of them, whichever it is
 		if subtle.ConstantTimeCompare(known.sum[:], sum[:]) == 1 {
-			name, ok = known.name, true
+			p, ok = known.principal, true
 		}
 	}
-	return name, ok
+	return p, ok
+}
+
+// bearer is the token of an Authorization header.
+func bearer(authorization string) (token string, ok bool) {
+	scheme, given, _ := strings.Cut(authorization, " ")
+	return strings.TrimSpace(given), strings.EqualFold(scheme, "Bearer")
 }
 
 func parseTokens(content []byte) ([]token, error) {
@@ -77,25 +95,70 @@ func parseTokens(content []byte) ([]token, error) {
 		if len(line) == 0 || line[0] == '#' {
 			continue
 		}
-		name, secret, named := strings.Cut(string(line), ":")
-		if !named {
-			name, secret = "", name
-		}
-		name, secret = strings.TrimSpace(name), strings.TrimSpace(secret)
-		if err := checkToken(name, secret); err != nil {
+		parsed, err := parseToken(string(line))
+		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
-		sum := sha256.Sum256([]byte(secret))
-		if first, twice := lines[sum]; twice {
+		if first, twice := lines[parsed.sum]; twice {
 			return nil, fmt.Errorf("line %d: the same token as in line %d", n, first)
 		}
-		lines[sum] = n
-		tokens = append(tokens, token{name: name, sum: sum})
+		lines[parsed.sum] = n
+		tokens = append(tokens, parsed)
 	}
 	if len(tokens) == 0 {
 		return nil, errors.New("holds no token")
 	}
 	return tokens, nil
+}
+
+func parseToken(line string) (token, error) {
+	parts := strings.Split(line, ":")
+	for i := range parts {
+		parts[i] = strings.TrimSpace(parts[i])
+	}
+	secret := parts[len(parts)-1]
+	p := access.Principal{Role: access.Admin}
+	if len(parts) > 1 {
+		p.Name = parts[0]
+	}
+	if err := checkToken(p.Name, secret); err != nil {
+		return token{}, err
+	}
+	var err error
+	switch len(parts) {
+	case 1, 2:
+	case 3, 4:
+		// What is wrong may be a secret that was written into the wrong place.
+		if p.Role, err = access.ParseRole(parts[1]); err != nil {
+			return token{}, errors.New("what follows the name is no role; want submitter, viewer, operator or admin")
+		}
+		if len(parts) == 4 {
+			if p.Sources, err = parseSources(parts[2]); err != nil {
+				return token{}, err
+			}
+		}
+	default:
+		return token{}, errors.New("has more parts than NAME:ROLE:SOURCE,SOURCE:TOKEN")
+	}
+	return token{principal: p, sum: Digest(secret)}, nil
+}
+
+// parseSources reads a list of sources, which must have one.
+func parseSources(list string) ([]string, error) {
+	var sources []string
+	for name := range strings.SplitSeq(list, ",") {
+		source, err := url.PathUnescape(strings.TrimSpace(name))
+		if err != nil {
+			return nil, errors.New("a source has a percent sign that is not written as %25")
+		}
+		if source == "" {
+			return nil, errors.New("a source is empty; leave the list out, with its colon, for all sources")
+		}
+		if !slices.Contains(sources, source) {
+			sources = append(sources, source)
+		}
+	}
+	return sources, nil
 }
 
 func checkToken(name, secret string) error {

@@ -5,10 +5,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"centrifuge/access"
 )
 
 const (
@@ -34,6 +37,32 @@ func openTokens(t *testing.T, content string) *Tokens {
 	return tokens
 }
 
+// holder is whom an Authorization header names.
+func holder(tokens *Tokens, authorization string) (access.Principal, bool) {
+	secret, ok := bearer(authorization)
+	if !ok {
+		return access.Principal{}, false
+	}
+	return tokens.Holder(Digest(secret))
+}
+
+func TestRolesAndSourcesOfTokens(t *testing.T) {
+	for line, want := range map[string]access.Principal{
+		"a:submitter:" + tokenA:                    {Name: "a", Role: access.Submitter},
+		"a:viewer:" + tokenA:                       {Name: "a", Role: access.Viewer},
+		" a : operator : shop , app : " + tokenA:   {Name: "a", Role: access.Operator, Sources: []string{"shop", "app"}},
+		"a:admin:shop,shop:" + tokenA:              {Name: "a", Role: access.Admin, Sources: []string{"shop"}},
+		":viewer:" + tokenA:                        {Role: access.Viewer},
+		"a:viewer:x%3Ay%2Cz%25%20%C3%A9:" + tokenA: {Name: "a", Role: access.Viewer, Sources: []string{"x:y,z% é"}},
+		"viewer:" + tokenA:                         {Name: "viewer", Role: access.Admin}, // as it always was: a name
+	} {
+		p, ok := openTokens(t, line).Holder(Digest(tokenA))
+		if !ok || !reflect.DeepEqual(p, want) {
+			t.Errorf("%s is of %+v, %t; want %+v", line, p, ok, want)
+		}
+	}
+}
+
 func TestCallers(t *testing.T) {
 	tokens := openTokens(t, "# who may call\n\n  billing : "+tokenA+"  \r\n"+tokenB+"\n")
 	for _, test := range []struct {
@@ -54,24 +83,36 @@ func TestCallers(t *testing.T) {
 		{tokenA, "", false},
 		{"", "", false},
 	} {
-		if name, ok := tokens.Caller(test.authorization); name != test.name || ok != test.ok {
-			t.Errorf("%q is from %q, %t; want %q, %t", test.authorization, name, ok, test.name, test.ok)
+		p, ok := holder(tokens, test.authorization)
+		if p.Name != test.name || ok != test.ok {
+			t.Errorf("%q is from %q, %t; want %q, %t", test.authorization, p.Name, ok, test.name, test.ok)
+		}
+		if ok != p.MayAdmin() {
+			t.Errorf("%q, which names no role, is of %+v", test.authorization, p)
 		}
 	}
 }
 
 func TestTokenFilesThatCannotBeUsed(t *testing.T) {
 	for content, want := range map[string]string{
-		"":                                 "holds no token",
-		"# nothing\n\n":                    "holds no token",
-		"short":                            "line 1: the token has 5 characters",
-		"#\nname:":                         "line 2: the token has 0 characters",
-		strings.Repeat("x", 513):           "line 1: the token has 513 characters",
-		tokenA + "\n" + "b:" + tokenA:      "line 2: the same token as in line 1",
-		tokenA + " " + tokenB:              "line 1: the token has a character other than",
-		"a:b:" + tokenA:                    "line 1: the token has a character other than",
-		"two words:" + tokenA:              "line 1: the name has a space",
-		strings.Repeat("#", maxFileSize+1): "is larger than",
+		"":                                   "holds no token",
+		"# nothing\n\n":                      "holds no token",
+		"short":                              "line 1: the token has 5 characters",
+		"#\nname:":                           "line 2: the token has 0 characters",
+		strings.Repeat("x", 513):             "line 1: the token has 513 characters",
+		tokenA + "\n" + "b:" + tokenA:        "line 2: the same token as in line 1",
+		tokenA + " " + tokenB:                "line 1: the token has a character other than",
+		"a:b:" + tokenA:                      "line 1: what follows the name is no role",
+		tokenB + ":" + tokenB + ":" + tokenA: "line 1: what follows the name is no role",
+		"a:Admin:" + tokenA:                  "line 1: what follows the name is no role",
+		"a:nobody:" + tokenA:                 "line 1: what follows the name is no role",
+		"a:viewer::" + tokenA:                "line 1: a source is empty",
+		"a:viewer:s,,t:" + tokenA:            "line 1: a source is empty",
+		"a:viewer:s%zz:" + tokenA:            "line 1: a source has a percent sign",
+		"a:viewer:s:t:" + tokenA:             "line 1: has more parts than",
+		"a:viewer:short":                     "line 1: the token has 5 characters",
+		"two words:" + tokenA:                "line 1: the name has a space",
+		strings.Repeat("#", maxFileSize+1):   "is larger than",
 	} {
 		path := filepath.Join(t.TempDir(), "tokens")
 		writeFile(t, path, content)
@@ -101,7 +142,7 @@ func TestTokenFileIsReadAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		good := func(token string) bool {
-			_, ok := tokens.Caller("Bearer " + token)
+			_, ok := tokens.Holder(Digest(token))
 			return ok
 		}
 
@@ -171,10 +212,16 @@ func TestReadableTokenFileIsWarnedOf(t *testing.T) {
 func FuzzTokens(f *testing.F) {
 	f.Add([]byte("# c\nname:" + tokenA + "\n" + tokenB))
 	f.Add([]byte("short\n::\n"))
+	f.Add([]byte("a:viewer:s,%3A:" + tokenA))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		tokens, err := parseTokens(content)
 		if err == nil && len(tokens) == 0 {
 			t.Error("a file without tokens opens the server to nobody, without an error")
+		}
+		for _, token := range tokens {
+			if p := token.principal; !p.Has(access.SignIn) || p.Sources != nil && len(p.Sources) == 0 {
+				t.Errorf("a token stands for %+v", p)
+			}
 		}
 	})
 }
