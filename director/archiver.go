@@ -26,6 +26,8 @@ type archiver struct {
 	// resume holds the objects that recovery found begun; run owns it after that.
 	resume map[string][]centrifuge.ID
 
+	stopping chan struct{} // closed when no further object is to be begun
+
 	mu struct {
 		sync.Mutex
 		spent []centrifuge.ID // jobs whose attempts are used up
@@ -33,7 +35,7 @@ type archiver struct {
 }
 
 func newArchiver(t *tenure) *archiver {
-	return &archiver{t: t, resume: make(map[string][]centrifuge.ID)}
+	return &archiver{t: t, resume: make(map[string][]centrifuge.ID), stopping: make(chan struct{})}
 }
 
 // spend hands over a job whose attempts are used up.
@@ -44,9 +46,16 @@ func (a *archiver) spend(job *centrifuge.Job) {
 	poke(a.t.expired)
 }
 
-// run archives until ctx ends. What is begun then is resumed by recovery.
+// stop makes run end with the object that it has begun.
+func (a *archiver) stop() { close(a.stopping) }
+
+// run archives until ctx ends, or stop is called. What is begun then is resumed by
+// recovery.
 func (a *archiver) run(ctx context.Context) {
 	for name, ids := range a.resume {
+		if closed(a.stopping) {
+			return
+		}
 		if err := a.finish(ctx, name, ids); err != nil {
 			a.end(ctx, err)
 			return
@@ -54,11 +63,13 @@ func (a *archiver) run(ctx context.Context) {
 		delete(a.resume, name)
 	}
 	var left []leaving
-	for {
+	for !closed(a.stopping) {
 		left = a.collect(left)
 		if len(left) == 0 {
 			select {
 			case <-ctx.Done():
+				return
+			case <-a.stopping:
 				return
 			case <-a.t.expired:
 			}
@@ -127,6 +138,8 @@ func (a *archiver) gather(ctx context.Context, left *[]leaving) bool {
 	for len(*left) < a.t.o.ArchiveJobs {
 		select {
 		case <-ctx.Done():
+			return false
+		case <-a.stopping:
 			return false
 		case <-timer.C:
 			return true

@@ -1,8 +1,6 @@
 package director
 
 import (
-	"cmp"
-	"slices"
 	"sync"
 
 	"centrifuge"
@@ -90,18 +88,19 @@ func (b *books) oldest() (unix int64, ok bool) {
 	return unix, ok
 }
 
-// byQueue returns the ledgers of the selected queues by destination and source.
-func (b *books) byQueue(sel schedule.Selector) []QueueLedger {
+// addTo adds the ledgers of the selected queues to those in sums.
+func (b *books) addTo(sums map[centrifuge.QueueKey]*Ledger, sel schedule.Selector) {
 	b.mu.Lock()
-	var out []QueueLedger
+	defer b.mu.Unlock()
 	for key, l := range b.mu.queues {
-		if sel.Matches(key) {
-			out = append(out, QueueLedger{Queue: key, Ledger: *l})
+		if !sel.Matches(key) {
+			continue
 		}
+		sum := sums[key]
+		if sum == nil {
+			sum = &Ledger{}
+			sums[key] = sum
+		}
+		sum.add(l)
 	}
-	b.mu.Unlock()
-	slices.SortFunc(out, func(a, b QueueLedger) int {
-		return cmp.Or(cmp.Compare(a.Queue.Destination, b.Queue.Destination), cmp.Compare(a.Queue.Source, b.Queue.Source))
-	})
-	return out
 }

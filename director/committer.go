@@ -60,6 +60,7 @@ type committer struct {
 	interval time.Duration
 	now      func() time.Time
 	apply    func(*group) // called by run after each commit
+	owns     func() error // asked before each commit; an error ends the committer
 	stall    func(error)  // called by run when commits begin to be refused, and with nil when that ends
 	metrics  *metrics
 
@@ -128,14 +129,14 @@ func (c *committer) appendLocked(life centrifuge.Life, t centrifuge.Transition, 
 	return next, nil
 }
 
-// policy adds a queue policy to the open group and waits until it is durable.
-func (c *committer) policy(ctx context.Context, p jobdb.Policy) error {
+// policy adds queue policies to the open group and waits until they are durable.
+func (c *committer) policy(ctx context.Context, policies ...jobdb.Policy) error {
 	c.mu.Lock()
 	if err := c.mu.closed; err != nil {
 		c.mu.Unlock()
 		return err
 	}
-	c.mu.open.batch.Policies = append(c.mu.open.batch.Policies, p)
+	c.mu.open.batch.Policies = append(c.mu.open.batch.Policies, policies...)
 	c.mu.Unlock()
 	return c.sync(ctx)
 }
@@ -241,7 +242,7 @@ func (c *committer) commit(ctx context.Context, g *group) error {
 		}
 		c.between.Unlock()
 		full := errors.Is(err, jobdb.ErrFull)
-		if errors.Is(err, jobdb.ErrUnknownOutcome) || errors.Is(err, jobdb.ErrSuperseded) || !full && try == commitTries {
+		if errors.Is(err, jobdb.ErrUnknownOutcome) || lost(err) || !full && try == commitTries {
 			return fmt.Errorf("commit: %w", err)
 		}
 		c.refuse(g, err)
@@ -269,6 +270,9 @@ func (c *committer) commit(ctx context.Context, g *group) error {
 func (c *committer) write(ctx context.Context, g *group) error {
 	if g.batch.Empty() {
 		return nil
+	}
+	if err := c.owns(); err != nil {
+		return err
 	}
 	return c.db.Commit(context.WithoutCancel(ctx), &g.batch)
 }

@@ -7,15 +7,18 @@
 // least once: after a crash, attempts whose outcome was not yet durable are
 // repeated, at most as many as were in flight or unflushed.
 //
-// It does not choose the JobDB, hold the lease or listen: the caller does.
+// It does not choose the JobDB or listen: the caller does.
 package director
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"centrifuge"
 	"centrifuge/jobdb"
@@ -27,8 +30,20 @@ type Director struct {
 	o       Options
 	ids     *centrifuge.IDs
 	metrics *metrics
-	tenure  atomic.Pointer[tenure] // nil while it does not serve
-	status  atomic.Pointer[string] // why it does not serve
+	intake  *intakes
+	owner   atomic.Pointer[owned]  // of the JobDB that takes intake, the last one if none does
+	status  atomic.Pointer[string] // why there is none
+
+	changed  chan struct{}       // capacity 1: a JobDB was let go of
+	cycling  chan struct{}       // capacity 1: holds a token while the owner is being replaced
+	policies *semaphore.Weighted // SetPolicy holds 1, the replacing of the owner all
+
+	mu struct {
+		sync.Mutex
+		start    func(*owned) // runs it; nil while Run does not
+		retiring []*owned     // the oldest first
+		past     Ledger       // of the JobDBs that were let go of, as it was then
+	}
 }
 
 // New makes a Director of its options. It does nothing until Run.
@@ -37,7 +52,10 @@ func New(o Options) (*Director, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Director{o: o, ids: centrifuge.NewIDs(o.Random)}
+	d := &Director{
+		o: o, ids: centrifuge.NewIDs(o.Random), intake: newIntakes(),
+		changed: make(chan struct{}, 1), cycling: make(chan struct{}, 1), policies: semaphore.NewWeighted(allPolicies),
+	}
 	d.metrics = newMetrics(d)
 	d.say("starting")
 	return d, nil
@@ -48,79 +66,157 @@ const reopenBackoff = 30 * time.Second
 
 // Run serves until ctx ends, and then shuts down in two phases: intake closes and
 // no attempt is begun, attempts under way get [Options.ShutdownGrace]; then what
-// was logged is flushed and the JobDB closed. It returns nil after a clean
-// shutdown.
+// was logged is flushed, the JobDB closed and its lease given up. It returns nil
+// after a clean shutdown.
 //
 // If the outcome of a commit becomes unknown, Run drops what it has in memory,
-// opens the JobDB again and recovers, as often as it takes. It gives up only if
-// the JobDB cannot be opened for a reason that waiting does not mend, or if it has
-// been superseded.
+// opens the JobDB again and recovers, as often as it takes. If the JobDB's lease is
+// lost or another has recorded a higher epoch, Run acquires another JobDB. It gives
+// up only if a JobDB cannot be opened for a reason that waiting does not mend.
 func (d *Director) Run(ctx context.Context) error {
 	defer d.say("stopped")
-	for wait := time.Second; ; wait = min(2*wait, reopenBackoff) {
-		began := d.o.Now()
-		err := d.serve(ctx)
-		switch {
-		case ctx.Err() != nil && errors.Is(err, ctx.Err()):
-			return nil // it ended while the JobDB was being opened or recovered
-		case ctx.Err() != nil || hopeless(err):
-			return err
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var crew sync.WaitGroup
+	d.admitOwners(func(w *owned) { crew.Go(func() { w.run(ctx) }) })
+	err := d.own(ctx)
+	d.admitOwners(nil)
+	cancel()
+	crew.Wait()
+	if w := d.owner.Load(); w != nil && err == nil {
+		err = w.err
+	}
+	return err
+}
+
+// own sees to it that there is a JobDB to serve from, until ctx ends or one is
+// found that cannot be opened.
+func (d *Director) own(ctx context.Context) error {
+	for wait := time.Second; ; {
+		w := d.owner.Load()
+		if w != nil && !w.over() {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-d.changed:
+			}
+			continue
 		}
-		if d.o.Now().Sub(began) > reopenBackoff {
-			wait = time.Second
+		if w != nil {
+			switch {
+			case ctx.Err() != nil:
+				return nil
+			case hopeless(w.err):
+				return w.err
+			case d.o.Now().Sub(w.since) > reopenBackoff:
+				wait = time.Second
+			}
+			d.o.Logger.Error("the JobDB is lost, and another is acquired", "jobdb", w.Name, "error", w.err, "in", wait)
+			if !sleep(ctx, wait) {
+				return nil
+			}
+			wait = min(2*wait, reopenBackoff)
 		}
-		d.o.Logger.Error("the JobDB is opened again, to recover", "error", err, "in", wait)
-		d.say("recovering after: " + err.Error())
-		d.metrics.reopened.Inc()
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(wait):
+		for ; ; wait = min(2*wait, reopenBackoff) {
+			err := d.acquire(ctx)
+			if err == nil {
+				break
+			}
+			if ctx.Err() != nil {
+				return nil
+			}
+			if hopeless(err) {
+				return err
+			}
+			d.o.Logger.Error("no JobDB could be acquired", "error", err, "retry_in", wait)
+			d.say("acquiring a JobDB: " + err.Error())
+			if !sleep(ctx, wait) {
+				return nil
+			}
 		}
 	}
 }
 
-// hopeless reports whether opening the JobDB again cannot help.
-func hopeless(err error) bool {
-	return errors.Is(err, jobdb.ErrSuperseded) || errors.Is(err, jobdb.ErrCorrupt) || errors.Is(err, jobdb.ErrNewerSchema)
-}
-
-// serve is one tenure, with its JobDB opened before and closed after.
-func (d *Director) serve(ctx context.Context) (err error) {
-	db, err := d.o.Open(ctx)
+// acquire acquires a JobDB and makes it the current one, unless a cycle has done so
+// meanwhile.
+func (d *Director) acquire(ctx context.Context) error {
+	if err := d.lockOwner(ctx); err != nil {
+		return err
+	}
+	defer d.unlockOwner()
+	if w := d.owner.Load(); w != nil && !w.over() {
+		return nil
+	}
+	d.say("acquiring a JobDB")
+	h, err := d.o.Acquire(ctx)
 	if err != nil {
-		return fmt.Errorf("open the JobDB: %w", err)
+		return fmt.Errorf("acquire a JobDB: %w", err)
 	}
-	defer func() {
-		if cerr := db.Close(); cerr != nil {
-			err = errors.Join(err, fmt.Errorf("close the JobDB: %w", cerr))
-		}
-	}()
-	d.say("recovering")
-	d.metrics.recovered.Store(0)
-	t := newTenure(&d.o, db, d.metrics)
-	stop := context.AfterFunc(ctx, func() { d.say("shutting down") })
-	defer stop()
-	defer d.tenure.Store(nil)
-	return t.serve(ctx, func() {
-		d.tenure.Store(t)
-		if d.o.Serving != nil {
-			d.o.Serving()
-		}
-	})
+	w := d.newOwned(h)
+	w.installed.Store(true)
+	d.owner.Store(w)
+	return d.begin(w)
 }
+
+// admitOwners tells how a JobDB's time is begun, or with nil that none is any more.
+func (d *Director) admitOwners(start func(*owned)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.start = start
+}
+
+// begin has the JobDB owned, from now on until Run waits for its end.
+func (d *Director) begin(w *owned) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.mu.start == nil {
+		return ErrUnavailable
+	}
+	d.mu.start(w)
+	return nil
+}
+
+// lockOwner keeps the current JobDB from being replaced by anybody else.
+func (d *Director) lockOwner(ctx context.Context) error {
+	select {
+	case d.cycling <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (d *Director) unlockOwner() { <-d.cycling }
+
+// look makes Run look at what is owned.
+func (d *Director) look() { poke(d.changed) }
 
 func (d *Director) say(status string) { d.status.Store(&status) }
+
+// serving tells the caller that jobs are accepted.
+func (d *Director) serving() {
+	if d.o.Serving != nil {
+		d.o.Serving()
+	}
+}
+
+// sleep waits, and reports false if ctx ended before.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
 
 // Ready returns nil while jobs are accepted, and otherwise an error that says why
 // they are not.
 func (d *Director) Ready() error {
-	t := d.tenure.Load()
-	if t == nil || !t.serving.Load() {
-		status := *d.status.Load()
-		if n := d.metrics.recovered.Load(); status == "recovering" && n > 0 {
-			status = fmt.Sprintf("recovering: %d jobs read", n)
-		}
+	t, status := d.taking()
+	if t == nil {
 		return errors.New(status)
 	}
 	return t.admit(0)
@@ -128,11 +224,42 @@ func (d *Director) Ready() error {
 
 // current is the tenure under way.
 func (d *Director) current() (*tenure, error) {
-	t := d.tenure.Load()
-	if t == nil || !t.serving.Load() {
-		return nil, fmt.Errorf("%w (%s)", ErrUnavailable, *d.status.Load())
+	t, status := d.taking()
+	if t == nil {
+		return nil, fmt.Errorf("%w (%s)", ErrUnavailable, status)
 	}
 	return t, nil
+}
+
+// taking returns the tenure that takes intake, or why there is none.
+func (d *Director) taking() (t *tenure, why string) {
+	w := d.owner.Load()
+	if w == nil || w.over() {
+		return nil, *d.status.Load()
+	}
+	if t := w.tenure.Load(); t != nil && t.serving.Load() {
+		return t, ""
+	}
+	why = *w.status.Load()
+	if n := d.metrics.recovered.Load(); why == "recovering" && n > 0 {
+		why = fmt.Sprintf("recovering: %d jobs read", n)
+	}
+	return nil, why
+}
+
+// enter returns the tenure under way, which does not end by a cycle before leave is
+// called.
+func (d *Director) enter() (t *tenure, leave func(), err error) {
+	for {
+		t, err := d.current()
+		if err != nil {
+			return nil, nil, err
+		}
+		if t.calls.enter() {
+			return t, t.calls.leave, nil
+		}
+		// It was retired just now, so that another is current.
+	}
 }
 
 // Submit makes the jobs durable and returns their ids; from then on they are
@@ -142,10 +269,11 @@ func (d *Director) current() (*tenure, error) {
 //
 // It waits for the outcome even when ctx ends before.
 func (d *Director) Submit(ctx context.Context, s Submission) (Receipt, error) {
-	t, err := d.current()
+	t, leave, err := d.enter()
 	if err != nil {
 		return Receipt{}, err
 	}
+	defer leave()
 	receipt, err := t.submit(ctx, s, d.ids)
 	d.metrics.submitted(receipt.Repeated, err)
 	return receipt, err
@@ -154,11 +282,15 @@ func (d *Director) Submit(ctx context.Context, s Submission) (Receipt, error) {
 // Get returns a job and its transitions, from the JobDB or the archive, or
 // [ErrNotFound].
 func (d *Director) Get(ctx context.Context, id centrifuge.ID) (jobdb.Trace, error) {
-	t, err := d.current()
+	t, leave, err := d.enter()
 	if err != nil {
 		return jobdb.Trace{}, err
 	}
+	defer leave()
 	trace, err := t.db.Trace(ctx, id)
+	if errors.Is(err, jobdb.ErrNotFound) {
+		trace, err = d.traceRetiring(ctx, t, id)
+	}
 	if err == nil {
 		return trace, nil
 	}
@@ -166,4 +298,19 @@ func (d *Director) Get(ctx context.Context, id centrifuge.ID) (jobdb.Trace, erro
 		return jobdb.Trace{}, fmt.Errorf("trace job %s: %w", id, err)
 	}
 	return d.findArchived(ctx, id)
+}
+
+// traceRetiring looks for the job in the JobDBs that are retiring. One of them may
+// be let go of meanwhile; then the job is where a drain brings it.
+func (d *Director) traceRetiring(ctx context.Context, current *tenure, id centrifuge.ID) (jobdb.Trace, error) {
+	for _, w := range d.others(current) {
+		t := w.tenure.Load()
+		if t == nil {
+			continue
+		}
+		if trace, err := t.db.Trace(ctx, id); err == nil {
+			return trace, nil
+		}
+	}
+	return jobdb.Trace{}, jobdb.ErrNotFound
 }

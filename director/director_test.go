@@ -19,6 +19,7 @@ import (
 	"centrifuge/director"
 	"centrifuge/jobdb"
 	"centrifuge/jobdb/sqlite"
+	"centrifuge/lease/leasetest"
 )
 
 // rig is a Director on a real SQLite JobDB and a real folder, in a directory that
@@ -48,10 +49,8 @@ func start(t *testing.T, dir string, epoch *atomic.Uint64, change ...func(*direc
 	}
 	ready := make(chan struct{}, 1)
 	o := director.Options{
-		Logger: slog.New(slog.DiscardHandler),
-		Open: func(ctx context.Context) (jobdb.DB, error) {
-			return sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(dir, "jobs.db"), Epoch: epoch.Add(1)})
-		},
+		Logger:       slog.New(slog.DiscardHandler),
+		Acquire:      acquire(dir, epoch),
 		Deliverer:    client,
 		Archive:      archive.New(folder),
 		ArchiveEvery: time.Millisecond,
@@ -90,6 +89,19 @@ func start(t *testing.T, dir string, epoch *atomic.Uint64, change ...func(*direc
 		t.Fatalf("the Director ended before it served: %v", err)
 	}
 	return r
+}
+
+// acquire acquires the one JobDB in dir.
+func acquire(dir string, epoch *atomic.Uint64) func(context.Context) (director.Holding, error) {
+	return func(context.Context) (director.Holding, error) {
+		return director.Holding{
+			Name:  jobdb.Name(1),
+			Lease: leasetest.New(0),
+			Open: func(ctx context.Context, _ uint64) (jobdb.DB, error) {
+				return sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(dir, "jobs.db"), Epoch: epoch.Add(1)})
+			},
+		}, nil
+	}
 }
 
 // await polls until the condition holds; the test's own deadline is the limit.

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"centrifuge"
+	"centrifuge/schedule"
 )
 
 // gauges describe the figures that are read from where they are kept when
@@ -21,8 +22,8 @@ func newGauges() gauges {
 	}
 	return gauges{
 		ready:      desc("ready", "Whether jobs are accepted."),
-		accepted:   desc("jobs_accepted_total", "Jobs made durable, over the JobDB's life."),
-		jobs:       desc("jobs", "Jobs by state, over the JobDB's life.", "state"),
+		accepted:   desc("jobs_accepted_total", "Jobs made durable, over the lives of the JobDBs held since the start."),
+		jobs:       desc("jobs", "Jobs by state, over the lives of the JobDBs held now.", "state"),
 		oldest:     desc("oldest_pending_seconds", "Age of the oldest unfinished job."),
 		queues:     desc("queues", "Virtual queues in memory."),
 		depth:      desc("queue_jobs", "Jobs in the scheduler: ready, waiting for a retry, or in flight.", "state"),
@@ -71,33 +72,77 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		ready = 1
 	}
 	gauge(g.ready, ready)
-	t := m.d.tenure.Load()
-	if t == nil {
+	owners := m.d.owners()
+	if len(owners) == 0 || owners[len(owners)-1].tenure.Load() == nil {
 		return
 	}
-	total := t.books.total()
+	sum, total := m.d.held(), Ledger{}
+	total.add(&sum.ledger)
+	total.add(&sum.past)
 	ch <- prometheus.MustNewConstMetric(g.accepted, prometheus.CounterValue, float64(total.Accepted))
 	for _, s := range centrifuge.States {
-		gauge(g.jobs, float64(*total.count(s)), s.String())
+		gauge(g.jobs, float64(*sum.ledger.count(s)), s.String())
 	}
 	age := 0.0
-	if oldest, ok := t.books.oldest(); ok {
-		age = max(0, m.d.o.Now().Sub(time.Unix(oldest, 0)).Seconds())
+	if sum.pending {
+		age = max(0, m.d.o.Now().Sub(time.Unix(sum.oldest, 0)).Seconds())
 	}
 	gauge(g.oldest, age)
-	gauge(g.unflushed, float64(t.log.unflushed.Load()))
-	gauge(g.intake, float64(t.intake.bytes.Load()))
+	gauge(g.unflushed, float64(sum.unflushed))
+	gauge(g.intake, float64(m.d.intake.bytes.Load()))
+	gauge(g.queues, float64(sum.queues))
+	gauge(g.depth, float64(sum.depth.Ready), "ready")
+	gauge(g.depth, float64(sum.depth.Waiting), "waiting")
+	gauge(g.depth, float64(sum.depth.InFlight), "in_flight")
+	gauge(g.breakers, float64(sum.depth.QueueBreakersOpen), "queue")
+	gauge(g.breakers, float64(sum.depth.DestinationBreakersOpen), "destination")
+	gauge(g.cacheBytes, float64(sum.cacheBytes))
+	gauge(g.cacheJobs, float64(sum.cacheJobs))
+}
 
-	t.mu.Lock()
-	stats := t.mu.sched.Stats()
-	used, jobs := t.mu.cache.used, len(t.mu.cache.jobs)
-	t.mu.Unlock()
-	gauge(g.queues, float64(stats.Queues))
-	gauge(g.depth, float64(stats.Ready), "ready")
-	gauge(g.depth, float64(stats.Waiting), "waiting")
-	gauge(g.depth, float64(stats.InFlight), "in_flight")
-	gauge(g.breakers, float64(stats.QueueBreakersOpen), "queue")
-	gauge(g.breakers, float64(stats.DestinationBreakersOpen), "destination")
-	gauge(g.cacheBytes, float64(used))
-	gauge(g.cacheJobs, float64(jobs))
+// sums are figures over the JobDBs that a Director holds. What a JobDB that is
+// retiring has of queues and breakers is on its way out and is not among them.
+type sums struct {
+	ledger, past Ledger
+	oldest       int64
+	pending      bool
+	unflushed    int64
+	queues       int
+	depth        schedule.Totals
+	cacheBytes   int64
+	cacheJobs    int
+}
+
+func (d *Director) held() sums {
+	var s sums
+	d.mu.Lock()
+	s.past = d.mu.past
+	d.mu.Unlock()
+	current := d.owner.Load()
+	for _, w := range d.owners() {
+		t := w.tenure.Load()
+		if t == nil {
+			continue
+		}
+		total := t.books.total()
+		s.ledger.add(&total)
+		if oldest, ok := t.books.oldest(); ok && (!s.pending || oldest < s.oldest) {
+			s.oldest, s.pending = oldest, true
+		}
+		s.unflushed += t.log.unflushed.Load()
+		t.mu.Lock()
+		stats := t.mu.sched.Stats()
+		s.cacheBytes += t.mu.cache.used
+		s.cacheJobs += len(t.mu.cache.jobs)
+		t.mu.Unlock()
+		s.depth.Ready += stats.Ready
+		s.depth.Waiting += stats.Waiting
+		s.depth.InFlight += stats.InFlight
+		if w == current {
+			s.queues = stats.Queues
+			s.depth.QueueBreakersOpen = stats.QueueBreakersOpen
+			s.depth.DestinationBreakersOpen = stats.DestinationBreakersOpen
+		}
+	}
+	return s
 }

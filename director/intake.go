@@ -26,21 +26,23 @@ type Receipt struct {
 	Repeated      bool // the transaction was known; nothing was enqueued
 }
 
-// intakes are the Submits that are under way.
+// intakes are the Submits that are under way, whatever JobDB they go to.
 type intakes struct {
 	bytes   atomic.Int64
 	diskLow atomic.Bool
 
 	mu struct {
 		sync.Mutex
-		transactions map[string]chan struct{}   // closed when the Submit under that id has ended
-		ids          map[centrifuge.ID]struct{} // given by clients
+		transactions map[string]chan struct{}        // closed when the Submit under that id has ended
+		ids          map[centrifuge.ID]chan struct{} // given by clients or moved in; closed when that has ended
 	}
 }
 
-func (s *intakes) init() {
+func newIntakes() *intakes {
+	s := &intakes{}
 	s.mu.transactions = make(map[string]chan struct{})
-	s.mu.ids = make(map[centrifuge.ID]struct{})
+	s.mu.ids = make(map[centrifuge.ID]chan struct{})
+	return s
 }
 
 // begin registers the Submit under a client's transaction id. If another one is
@@ -62,26 +64,31 @@ func (s *intakes) begin(id string) (other <-chan struct{}, end func()) {
 }
 
 // reserve registers ids that clients gave, so that two Submits under way cannot
-// both bring the same one. It returns the index of one that is taken, or -1.
-func (s *intakes) reserve(ids []centrifuge.ID) int {
+// both bring the same one. If one is taken, none is registered, and its index is
+// returned, or else -1, with a channel that is closed when it is free again.
+func (s *intakes) reserve(ids []centrifuge.ID) (taken int, other <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	done := make(chan struct{})
 	for i, id := range ids {
-		if _, taken := s.mu.ids[id]; taken {
+		if other, taken := s.mu.ids[id]; taken {
 			for _, id := range ids[:i] {
 				delete(s.mu.ids, id)
 			}
-			return i
+			return i, other
 		}
-		s.mu.ids[id] = struct{}{}
+		s.mu.ids[id] = done
 	}
-	return -1
+	return -1, nil
 }
 
 func (s *intakes) release(ids []centrifuge.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, id := range ids {
+	for i, id := range ids {
+		if i == 0 {
+			close(s.mu.ids[id]) // they share it
+		}
 		delete(s.mu.ids, id)
 	}
 }
@@ -174,7 +181,7 @@ func (t *tenure) recall(ctx context.Context, id string) (known jobdb.Transaction
 	for {
 		other, end := t.intake.begin(id)
 		if other == nil {
-			known, err := t.db.Transaction(ctx, id)
+			known, err := t.transaction(ctx, id)
 			switch {
 			case errors.Is(err, jobdb.ErrNotFound):
 				return jobdb.Transaction{}, end, nil
@@ -190,6 +197,30 @@ func (t *tenure) recall(ctx context.Context, id string) (known jobdb.Transaction
 			return jobdb.Transaction{}, nil, ctx.Err()
 		}
 	}
+}
+
+// transaction looks a transaction up in the JobDBs that the Director owns.
+func (t *tenure) transaction(ctx context.Context, id string) (jobdb.Transaction, error) {
+	for _, w := range t.others(t) {
+		if known, err := w.transaction(ctx, id); !errors.Is(err, jobdb.ErrNotFound) {
+			return known, err
+		}
+	}
+	return t.db.Transaction(ctx, id)
+}
+
+// known returns those of the ids that the JobDBs hold which the Director owns.
+func (t *tenure) known(ctx context.Context, ids []centrifuge.ID) ([]centrifuge.ID, error) {
+	known, err := t.db.Known(ctx, ids)
+	for _, w := range t.others(t) {
+		if err != nil {
+			break
+		}
+		var more []centrifuge.ID
+		more, err = w.known(ctx, ids)
+		known = append(known, more...)
+	}
+	return known, err
 }
 
 // admit is the backpressure: it refuses what memory or disk have no room for.
@@ -214,10 +245,10 @@ func (t *tenure) admit(size int64) error {
 
 // reserve makes sure that the ids which the client chose are new.
 func (t *tenure) reserve(ctx context.Context, given givenIDs) error {
-	if i := t.intake.reserve(given.ids); i >= 0 {
+	if i, _ := t.intake.reserve(given.ids); i >= 0 {
 		return &ExistsError{given.indexes[i], given.ids[i]}
 	}
-	known, err := t.db.Known(ctx, given.ids)
+	known, err := t.known(ctx, given.ids)
 	if err == nil && len(known) == 0 {
 		return nil
 	}

@@ -175,13 +175,18 @@ func TestNearlyFullDisk(t *testing.T) {
 // faulty opens the JobDB behind injected faults.
 func faulty(plan func(op string) jobdbtest.Fault) func(*director.Options) {
 	return func(o *director.Options) {
-		open := o.Open
-		o.Open = func(ctx context.Context) (jobdb.DB, error) {
-			db, err := open(ctx)
-			if err != nil {
-				return nil, err
+		acquire := o.Acquire
+		o.Acquire = func(ctx context.Context) (director.Holding, error) {
+			h, err := acquire(ctx)
+			open := h.Open
+			h.Open = func(ctx context.Context, epoch uint64) (jobdb.DB, error) {
+				db, err := open(ctx, epoch)
+				if err != nil {
+					return nil, err
+				}
+				return jobdbtest.Faulty(db, plan), nil
 			}
-			return jobdbtest.Faulty(db, plan), nil
+			return h, err
 		}
 	}
 }

@@ -22,6 +22,14 @@ func (l *Ledger) Pending() int64 {
 	return l.AwaitingScheduling + l.Executing + l.AwaitingRetry + l.Archiving
 }
 
+// add adds the counts of another JobDB.
+func (l *Ledger) add(other *Ledger) {
+	l.Accepted += other.Accepted
+	for _, s := range centrifuge.States {
+		*l.count(s) += *other.count(s)
+	}
+}
+
 // Balanced reports whether accepted = succeeded + discarded + archived + moved + pending.
 func (l *Ledger) Balanced() bool {
 	return l.Accepted == l.Succeeded+l.Discarded+l.Archived+l.Moved+l.Pending()

@@ -13,7 +13,6 @@ import (
 	"centrifuge"
 	"centrifuge/archive"
 	"centrifuge/delivery"
-	"centrifuge/jobdb"
 	"centrifuge/schedule"
 )
 
@@ -33,15 +32,20 @@ type Deliverer interface {
 	Deliver(ctx context.Context, job *centrifuge.Job, attempt uint32) delivery.Result
 }
 
-// Options are what a Director is made of. Open, Deliverer and Archive are
+// Options are what a Director is made of. Acquire, Deliverer and Archive are
 // required; other zero fields mean the defaults.
 type Options struct {
-	// Open opens the JobDB that the Director owns, under the epoch of its lease.
-	// It is called at the start and again whenever the outcome of a commit is
-	// unknown.
-	Open func(ctx context.Context) (jobdb.DB, error)
+	// Acquire waits for a JobDB that nobody owns and takes its lease. It is called
+	// at the start, for each cycle, and after the loss of a lease. Calls come one at
+	// a time; one that fails is repeated.
+	Acquire func(ctx context.Context) (Holding, error)
 
-	// Serving, if given, is called each time recovery is over and jobs are accepted.
+	// Released, if given, is called each time the Director has let go of a JobDB
+	// and its lease. The context outlasts the Director's by 10 s at most.
+	Released func(ctx context.Context, r Report)
+
+	// Serving, if given, is called each time recovery is over and jobs are
+	// accepted, and after each cycle.
 	Serving func()
 
 	// Observe, if given, is told of the transitions of each commit, in their order,
@@ -101,8 +105,8 @@ type Options struct {
 // withDefaults checks what is required and fills the rest.
 func (o Options) withDefaults() (Options, error) {
 	switch {
-	case o.Open == nil:
-		return o, errors.New("director: Options.Open is required")
+	case o.Acquire == nil:
+		return o, errors.New("director: Options.Acquire is required")
 	case o.Deliverer == nil:
 		return o, errors.New("director: Options.Deliverer is required")
 	case o.Archive == nil:

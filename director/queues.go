@@ -1,7 +1,10 @@
 package director
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"slices"
 	"time"
 
 	"centrifuge"
@@ -53,13 +56,18 @@ func (d *Director) Policy(scope centrifuge.QueueKey) (centrifuge.QueuePolicy, er
 // destination) or of a destination (empty source). It is durable and in force
 // when SetPolicy returns.
 func (d *Director) SetPolicy(ctx context.Context, scope centrifuge.QueueKey, p centrifuge.QueuePolicy) error {
-	t, err := d.current()
-	if err != nil {
-		return err
-	}
 	if err := checkPolicy(scope, &p); err != nil {
 		return err
 	}
+	if err := d.policies.Acquire(ctx, 1); err != nil {
+		return fmt.Errorf("wait for a cycle: %w", err)
+	}
+	defer d.policies.Release(1)
+	t, leave, err := d.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	return t.log.policy(ctx, jobdb.Policy{Scope: scope, Policy: p, Time: t.o.Now().UTC().Truncate(time.Millisecond)})
 }
 
@@ -115,31 +123,68 @@ func (d *Director) control(sel schedule.Selector, act func(*schedule.Scheduler, 
 	return n, nil
 }
 
-// Ledger returns the ledger as it is booked.
+// Ledger returns the ledger of all JobDBs that the Director holds, as it is booked.
 func (d *Director) Ledger() (Ledger, error) {
-	t, err := d.current()
-	if err != nil {
-		return Ledger{}, err
+	ledgers, err := d.Ledgers()
+	var sum Ledger
+	for i := range ledgers {
+		sum.add(&ledgers[i].Ledger)
 	}
-	return t.books.total(), nil
+	return sum, err
+}
+
+// JobDBLedger is the ledger of one JobDB.
+type JobDBLedger struct {
+	Name     string
+	Ledger   Ledger
+	Retiring bool // another has taken its place
+}
+
+// Ledgers returns the ledger of each JobDB that the Director holds, the oldest
+// first, as they are booked.
+func (d *Director) Ledgers() ([]JobDBLedger, error) {
+	if _, err := d.current(); err != nil {
+		return nil, err
+	}
+	var ledgers []JobDBLedger
+	current := d.owner.Load()
+	for _, w := range d.owners() {
+		if t := w.tenure.Load(); t != nil {
+			ledgers = append(ledgers, JobDBLedger{Name: w.Name, Ledger: t.books.total(), Retiring: w != current})
+		}
+	}
+	return ledgers, nil
 }
 
 // LedgerByQueue returns the ledgers of the selected queues by destination and
-// source.
+// source, each over all JobDBs that the Director holds.
 func (d *Director) LedgerByQueue(sel schedule.Selector) ([]QueueLedger, error) {
-	t, err := d.current()
-	if err != nil {
+	if _, err := d.current(); err != nil {
 		return nil, err
 	}
-	return t.books.byQueue(sel), nil
+	sums := make(map[centrifuge.QueueKey]*Ledger)
+	for _, w := range d.owners() {
+		if t := w.tenure.Load(); t != nil {
+			t.books.addTo(sums, sel)
+		}
+	}
+	ledgers := make([]QueueLedger, 0, len(sums))
+	for key, l := range sums {
+		ledgers = append(ledgers, QueueLedger{Queue: key, Ledger: *l})
+	}
+	slices.SortFunc(ledgers, func(a, b QueueLedger) int {
+		return cmp.Or(cmp.Compare(a.Queue.Destination, b.Queue.Destination), cmp.Compare(a.Queue.Source, b.Queue.Source))
+	})
+	return ledgers, nil
 }
 
-// Verify recounts the ledger from the JobDB and returns it beside the one that was
-// booked at the same moment. Intake and delivery go on meanwhile.
+// Verify recounts the ledger of the current JobDB and returns it beside the one that
+// was booked at the same moment. Intake and delivery go on meanwhile.
 func (d *Director) Verify(ctx context.Context) (booked, recounted Ledger, err error) {
-	t, err := d.current()
+	t, leave, err := d.enter()
 	if err != nil {
 		return booked, recounted, err
 	}
+	defer leave()
 	return t.verify(ctx)
 }

@@ -43,10 +43,6 @@ func badCursor(err error) error {
 // replayed is not replayed again, whatever was cut short in between: its new id
 // follows from the old one, and a mark in the archive is made once it is durable.
 func (d *Director) Replay(ctx context.Context, f archive.Filter, cursor string, limit int, rate float64) (ReplayPage, error) {
-	t, err := d.current()
-	if err != nil {
-		return ReplayPage{}, err
-	}
 	listed, err := d.ListArchive(ctx, f, cursor, limit)
 	if err != nil {
 		return ReplayPage{}, err
@@ -68,7 +64,7 @@ func (d *Director) Replay(ctx context.Context, f archive.Filter, cursor string, 
 		if rate > 0 {
 			n = min(n, max(1, int(rate)))
 		}
-		replayed, err := t.replay(ctx, entries[:n], d.ids)
+		replayed, err := d.replay(ctx, entries[:n])
 		if err != nil {
 			return page, err
 		}
@@ -96,6 +92,15 @@ func chunk(entries []archive.Entry) int {
 	return n
 }
 
+func (d *Director) replay(ctx context.Context, entries []archive.Entry) (int, error) {
+	t, leave, err := d.enter()
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
+	return t.replay(ctx, entries, d.ids)
+}
+
 // replay submits the entries' jobs, except those that the JobDB holds since an
 // earlier try did not come to marking them, and marks them all.
 func (t *tenure) replay(ctx context.Context, entries []archive.Entry, ids *centrifuge.IDs) (replayed int, err error) {
@@ -109,7 +114,7 @@ func (t *tenure) replay(ctx context.Context, entries []archive.Entry, ids *centr
 		newIDs[entries[i].JobID] = candidates[i]
 		marks[i] = archive.Replay{Entry: entries[i], As: candidates[i], At: t.o.Now()}
 	}
-	known, err := t.db.Known(ctx, candidates)
+	known, err := t.known(ctx, candidates)
 	if err != nil {
 		return 0, fmt.Errorf("replay: look up %d ids: %w", len(candidates), err)
 	}

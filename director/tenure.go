@@ -10,6 +10,7 @@ import (
 
 	"centrifuge"
 	"centrifuge/jobdb"
+	"centrifuge/lease"
 	"centrifuge/schedule"
 )
 
@@ -18,12 +19,16 @@ import (
 // is in memory must be built again from what the JobDB holds.
 type tenure struct {
 	o        *Options
+	name     string // of the JobDB
+	lease    lease.Lease
 	db       jobdb.DB
 	log      *committer
 	books    *books
 	archiver *archiver
-	intake   intakes
+	intake   *intakes
+	others   func(*tenure) []*owned // that the Director has beside this one, the oldest first
 	metrics  *metrics
+	calls    calls // which the tenure waits for when it is retired
 
 	// attempts ends the attempts under way when the shutdown's grace is over.
 	attempts context.Context //nolint:containedctx // owned by serve, which made it; workers outlive no call
@@ -66,9 +71,9 @@ type missing struct {
 	id     centrifuge.ID
 }
 
-func newTenure(o *Options, db jobdb.DB, m *metrics) *tenure {
+func newTenure(o *Options, h Holding, db jobdb.DB, m *metrics) *tenure {
 	t := &tenure{
-		o: o, db: db, metrics: m,
+		o: o, name: h.Name, lease: h.Lease, db: db, metrics: m,
 		log:     newCommitter(db, o.CommitInterval, o.Now, m),
 		books:   newBooks(),
 		failed:  make(chan error, 1),
@@ -78,23 +83,27 @@ func newTenure(o *Options, db jobdb.DB, m *metrics) *tenure {
 	}
 	t.log.apply = t.apply
 	t.log.stall = t.hold
+	t.log.owns = t.owns
 	t.archiver = newArchiver(t)
-	t.intake.init()
 	t.wake = sync.NewCond(&t.mu)
 	t.mu.sched = schedule.New(o.Schedule, o.Now())
 	t.mu.cache = newCache(o.CacheBytes)
 	return t
 }
 
-// serve recovers and then delivers until ctx ends or the tenure fails. When it
-// returns, nothing of the tenure runs any more; the JobDB is still open.
+// serve recovers and then delivers until ctx ends, the JobDB is to retire, the lease
+// is lost, or the tenure fails. When it returns, nothing of the tenure runs any
+// more; the JobDB is still open.
 //
 // The end has two phases. First no job is accepted and no attempt begun; those
 // under way may finish until the grace is over and are then cut off, so that each
 // of them has its outcome appended. Only then is the committer stopped, which
 // flushes what was appended. After a failure there is nothing to flush: recovery
 // finds what is durable and repeats the rest.
-func (t *tenure) serve(ctx context.Context, recovered func()) error {
+//
+// To retire is to end like that, but calls under way are waited for, and so is the
+// archive object that was begun, up to the grace.
+func (t *tenure) serve(ctx context.Context, retire <-chan struct{}, recovered func()) error {
 	t.attempts, t.cutOff = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer t.cutOff(nil)
 	helpers, stopHelpers := context.WithCancel(context.WithoutCancel(ctx))
@@ -111,32 +120,60 @@ func (t *tenure) serve(ctx context.Context, recovered func()) error {
 		committing.Wait()
 	}
 
-	if err := t.recover(ctx); err != nil {
+	recovery, stopRecovery := context.WithCancel(ctx)
+	defer stopRecovery()
+	var crew sync.WaitGroup
+	crew.Go(func() { t.watchLease(helpers, stopRecovery) })
+	if closed(retire) {
+		t.beginNoMore() // it was retired before, and ended in doubt
+	}
+	if err := t.recover(recovery); err != nil {
 		t.endWorkers(errShutdown) // what recovery committed may have woken some
 		stopHelpers()
+		crew.Wait()
 		stopped()
-		if ctx.Err() != nil {
+		switch {
+		case !t.lease.Held():
+			return errLost
+		case ctx.Err() != nil:
 			return nil // nothing was begun that the next recovery would not find
 		}
 		return fmt.Errorf("recover: %w", err)
 	}
 
-	var crew sync.WaitGroup
+	archiving, stopArchiving := context.WithCancel(helpers)
+	defer stopArchiving()
+	archived := make(chan struct{})
 	crew.Go(func() { t.keepTime(helpers) })
 	crew.Go(func() { t.load(helpers) })
 	crew.Go(func() { t.watchDisk(helpers) })
-	crew.Go(func() { t.archiver.run(helpers) })
+	crew.Go(func() {
+		defer close(archived)
+		t.archiver.run(archiving)
+	})
 	t.serving.Store(true)
 	recovered()
 
 	var err error
+	retired := false
 	select {
 	case <-ctx.Done():
+	case <-retire:
+		retired = true
+		t.archiver.stop()
 	case err = <-t.failed:
 	}
 	t.serving.Store(false)
 	if err == nil {
-		err = t.drain(t.o.ShutdownGrace)
+		err = t.windDown(func() {
+			t.crew.Wait()
+			if retired {
+				<-archived
+			}
+		}, stopArchiving)
+	}
+	if err == nil && retired {
+		err = t.awaitCalls(ctx)
 	}
 	t.endWorkers(errShutdown)
 	stopHelpers()
@@ -151,21 +188,47 @@ func (t *tenure) serve(ctx context.Context, recovered func()) error {
 	return err
 }
 
+// owns returns nil while the lease is held. It is asked before each step that must
+// be the owner's alone.
+func (t *tenure) owns() error {
+	if !t.lease.Held() {
+		return errLost
+	}
+	return nil
+}
+
+// watchLease ends the tenure at once when the lease is lost.
+func (t *tenure) watchLease(ctx context.Context, stopRecovery func()) {
+	select {
+	case <-ctx.Done():
+	case <-t.lease.Done():
+		t.fail(errLost)
+		t.cutOff(errLost)
+		stopRecovery()
+	}
+}
+
 // errShutdown cuts off the attempts that the grace did not suffice for.
 var errShutdown = errors.New("the director is shutting down")
 
-// drain begins no more attempts and waits for those under way, up to the grace.
-func (t *tenure) drain(grace time.Duration) error {
+// beginNoMore sees to it that no further attempt begins.
+func (t *tenure) beginNoMore() {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.mu.ending = true
 	t.wake.Broadcast()
-	t.mu.Unlock()
+}
+
+// windDown begins no more attempts and waits for the end of what is under way, up
+// to the grace; then it is cut off.
+func (t *tenure) windDown(wait, cutOff func()) error {
+	t.beginNoMore()
 	done := make(chan struct{})
 	go func() {
-		t.crew.Wait()
+		wait()
 		close(done)
 	}()
-	timer := time.NewTimer(grace)
+	timer := time.NewTimer(t.o.ShutdownGrace)
 	defer timer.Stop()
 	select {
 	case <-done:
@@ -174,18 +237,29 @@ func (t *tenure) drain(grace time.Duration) error {
 		return err
 	case <-timer.C:
 		t.cutOff(errShutdown)
+		cutOff()
 	}
 	<-done
+	return nil
+}
+
+// awaitCalls waits for the calls under way, of which each ends with a commit or
+// sooner. A shutdown does not wait for commits that are refused.
+func (t *tenure) awaitCalls(ctx context.Context) error {
+	idle := t.calls.finish()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+	case err := <-t.failed:
+		return err
+	}
 	return nil
 }
 
 // endWorkers cuts off what is under way and waits for the workers.
 func (t *tenure) endWorkers(why error) {
 	t.cutOff(why)
-	t.mu.Lock()
-	t.mu.ending = true
-	t.wake.Broadcast()
-	t.mu.Unlock()
+	t.beginNoMore()
 	t.crew.Wait()
 }
 

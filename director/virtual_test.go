@@ -16,8 +16,6 @@ import (
 	"centrifuge/archive"
 	"centrifuge/delivery"
 	"centrifuge/director"
-	"centrifuge/jobdb"
-	"centrifuge/jobdb/sqlite"
 	"centrifuge/schedule"
 )
 
@@ -82,10 +80,8 @@ func startVirtual(t *testing.T, dir string, d director.Deliverer, change ...func
 		t.Fatal(err)
 	}
 	o := director.Options{
-		Logger: slog.New(slog.DiscardHandler),
-		Open: func(ctx context.Context) (jobdb.DB, error) {
-			return sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(dir, "jobs.db"), Epoch: epochs.Add(1)})
-		},
+		Logger:    slog.New(slog.DiscardHandler),
+		Acquire:   acquire(dir, &epochs),
 		Deliverer: d,
 		Archive:   archive.New(folder),
 	}

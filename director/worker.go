@@ -92,6 +92,10 @@ func (t *tenure) nextLocked(now time.Time) (attempt, bool) {
 // them is durable is not waited for: if the process dies before, the attempt is
 // repeated under the same number.
 func (t *tenure) attempt(a *attempt) schedule.Feedback {
+	if err := t.owns(); err != nil {
+		t.fail(err)
+		return schedule.Feedback{Result: schedule.Neutral}
+	}
 	life, err := t.log.append(a.life, centrifuge.Transition{
 		JobID: a.job.ID, State: centrifuge.StateExecuting, Attempt: a.life.Attempt + 1, Time: t.o.Now(),
 	}, effect{job: a.job})

@@ -16,6 +16,7 @@ import (
 	"centrifuge/director"
 	"centrifuge/jobdb"
 	"centrifuge/jobdb/sqlite"
+	"centrifuge/lease/leasetest"
 )
 
 // direct serves a Director on a real JobDB and a real archive.
@@ -38,8 +39,14 @@ func direct(t *testing.T) (address string) {
 	t.Cleanup(client.Close)
 	serving := make(chan struct{}, 1)
 	d, err := director.New(director.Options{
-		Open: func(ctx context.Context) (jobdb.DB, error) {
-			return sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(dir, "jobs.db"), Epoch: 1})
+		Acquire: func(context.Context) (director.Holding, error) {
+			return director.Holding{
+				Name:  jobdb.Name(1),
+				Lease: leasetest.New(0),
+				Open: func(ctx context.Context, epoch uint64) (jobdb.DB, error) {
+					return sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(dir, "jobs.db"), Epoch: epoch})
+				},
+			}, nil
 		},
 		Serving:      func() { serving <- struct{}{} },
 		Deliverer:    client,

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -93,13 +94,19 @@ func serve(ctx context.Context, o *serveOptions, logger *slog.Logger) (err error
 	}
 	defer deliverer.Close()
 
+	var given atomic.Bool
 	d, err := director.New(director.Options{
-		Open: func(ctx context.Context) (jobdb.DB, error) {
-			epoch, err := owned.Advance(ctx)
-			if err != nil {
-				return nil, err
+		Acquire: func(context.Context) (director.Holding, error) {
+			if given.Swap(true) {
+				return director.Holding{}, errors.New("the data folder holds no other JobDB")
 			}
-			return sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(o.dataDir, jobdbName), Epoch: epoch, Logger: logger})
+			return director.Holding{
+				Name:  jobdb.Name(1),
+				Lease: owned,
+				Open: func(ctx context.Context, epoch uint64) (jobdb.DB, error) {
+					return sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(o.dataDir, jobdbName), Epoch: epoch, Logger: logger})
+				},
+			}, nil
 		},
 		Deliverer: tracer.deliverer(deliverer),
 		Archive:   archive.New(store),

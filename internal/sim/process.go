@@ -13,6 +13,7 @@ import (
 	"centrifuge/director"
 	"centrifuge/jobdb"
 	"centrifuge/jobdb/jobdbtest"
+	"centrifuge/lease/leasetest"
 )
 
 // process is one life of the Director's process, from start to crash or
@@ -42,7 +43,7 @@ func (r *run) start() (*process, error) {
 	p.running, p.shutdown = context.WithCancel(context.Background())
 
 	o := r.plan.options
-	o.Open = p.open
+	o.Acquire = p.acquire
 	o.Archive = archive.New(&bucket{process: p})
 	o.Now = r.clock.now
 	o.Logger = r.log.logger()
@@ -116,8 +117,16 @@ func (p *process) pause(d time.Duration) {
 	}
 }
 
+// acquire acquires the one JobDB.
+func (p *process) acquire(context.Context) (director.Holding, error) {
+	if p.dead.Load() {
+		return director.Holding{}, errCrashed
+	}
+	return director.Holding{Name: jobdb.Name(1), Lease: leasetest.New(0), Open: p.open}, nil
+}
+
 // open opens the JobDB for the next tenure.
-func (p *process) open(context.Context) (jobdb.DB, error) {
+func (p *process) open(context.Context, uint64) (jobdb.DB, error) {
 	p.passes(duringOpen)
 	if p.run.faults.strike(opOpen) != 0 {
 		return nil, fmt.Errorf("open: %w", jobdbtest.ErrInjected)

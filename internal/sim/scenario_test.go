@@ -16,6 +16,7 @@ import (
 	"centrifuge/delivery"
 	"centrifuge/director"
 	"centrifuge/jobdb"
+	"centrifuge/lease/leasetest"
 	"centrifuge/schedule"
 )
 
@@ -41,7 +42,13 @@ func stage(t *testing.T, respond func(job *centrifuge.Job) reply) *scene {
 	s.mu.delays = make(map[centrifuge.QueueKey][]time.Duration)
 	store := newMemory()
 	d, err := director.New(director.Options{
-		Open:      func(context.Context) (jobdb.DB, error) { return store.open(1) },
+		Acquire: func(context.Context) (director.Holding, error) {
+			return director.Holding{
+				Name:  jobdb.Name(1),
+				Lease: leasetest.New(0),
+				Open:  func(_ context.Context, epoch uint64) (jobdb.DB, error) { return store.open(epoch) },
+			}, nil
+		},
 		Deliverer: s,
 		Archive:   archive.New(&archivetest.Memory{}),
 		Schedule:  schedule.Options{Random: rand.New(rand.NewPCG(1, 1))}, //nolint:gosec // repeatable on purpose
