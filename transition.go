@@ -47,3 +47,16 @@ func (l Life) Append(t *Transition) (Life, error) {
 	}
 	return Life{State: t.State, Attempt: t.Attempt}, nil
 }
+
+// Beginning is the transition to executing that an attempt's outcome implies: right
+// before the outcome in sequence, and by its duration before it in time, rounded up
+// to the millisecond. Whoever logs the beginning of an attempt together with its
+// outcome logs this one, so that a JobDB can leave its row out and put it back when
+// it is read. t must be an outcome: succeeded, discarded or awaiting_retry.
+func (t *Transition) Beginning() Transition {
+	at := t.Time.UTC().Truncate(time.Millisecond).Add(-t.Duration)
+	if whole := at.Truncate(time.Millisecond); whole.Before(at) {
+		at = whole.Add(time.Millisecond)
+	}
+	return Transition{JobID: t.JobID, Seq: t.Seq - 1, State: StateExecuting, Attempt: t.Attempt, Time: at}
+}

@@ -10,6 +10,11 @@ import "centrifuge"
 // another JobDB has that transition appended, with its attempts, and it is not
 // put there twice.
 //
+// Every reader gives the beginning of each attempt as well, right before its
+// outcome. It may have no row of its own if it was appended right before the outcome,
+// in the same batch, and was the one that the outcome implies
+// ([centrifuge.Transition.Beginning]).
+//
 // To commit a prepared transaction is to add its jobs, and the transaction as
 // committed, to one batch.
 type Batch struct {

@@ -146,13 +146,35 @@ func (w *writer) insertPayloads(ctx context.Context, jobs []*centrifuge.Job, las
 	return last, w.flush(ctx, &w.payloads)
 }
 
+// insertTransitions inserts the outcomes that carry nothing but numbers, which are
+// most of all rows, with a statement that has fewer values to bind.
 func (w *writer) insertTransitions(ctx context.Context, transitions []centrifuge.Transition) error {
 	for i := range transitions {
-		t := &transitions[i]
-		w.args = append(w.args, t.JobID[:], int64(t.Seq), int64(t.State), int64(t.Attempt), t.Time.UnixMilli(),
-			optionalMilli(t.RetryAt), int64(t.StatusCode), int64(t.Duration), text(string(t.ErrorCode)), text(t.Error))
+		if t := &transitions[i]; plain(t) && !implied(transitions[i:]) {
+			w.args = append(w.args, t.JobID[:], int64(t.Seq), int64(t.State), int64(t.Attempt), t.Time.UnixMilli(),
+				int64(t.StatusCode), int64(t.Duration))
+		}
+	}
+	if err := w.flush(ctx, &w.plainTransitions); err != nil {
+		return err
+	}
+	for i := range transitions {
+		if t := &transitions[i]; !plain(t) {
+			w.args = append(w.args, t.JobID[:], int64(t.Seq), int64(t.State), int64(t.Attempt), t.Time.UnixMilli(),
+				optionalMilli(t.RetryAt), int64(t.StatusCode), int64(t.Duration), text(string(t.ErrorCode)), text(t.Error))
+		}
 	}
 	return w.flush(ctx, &w.transitions)
+}
+
+func plain(t *centrifuge.Transition) bool {
+	return t.RetryAt.IsZero() && t.ErrorCode == "" && t.Error == ""
+}
+
+// implied reports whether the first transition is the beginning of an attempt whose
+// outcome is the second and tells all of it. It has no row; Trace puts it back.
+func implied(t []centrifuge.Transition) bool {
+	return len(t) > 1 && t[0].State == centrifuge.StateExecuting && t[0] == t[1].Beginning()
 }
 
 func (w *writer) insertPolicies(ctx context.Context, policies []jobdb.Policy) error {

@@ -28,10 +28,7 @@ func (b *Body) Trace(ctx context.Context, id centrifuge.ID) (jobdb.Trace, error)
 			if err := scanTransition(rows, &t); err != nil {
 				return err
 			}
-			if len(trace.Transitions) == 0 && t.State != centrifuge.StateAwaitingScheduling {
-				trace.Transitions = append(trace.Transitions, accepted(id, trace.Job.CreatedAt))
-			}
-			trace.Transitions = append(trace.Transitions, t)
+			trace.Transitions = withImplied(trace.Transitions, &trace.Job, &t)
 			return nil
 		}, id[:])
 	})
@@ -42,6 +39,19 @@ func (b *Body) Trace(ctx context.Context, id centrifuge.ID) (jobdb.Trace, error)
 		trace.Transitions = []centrifuge.Transition{accepted(id, trace.Job.CreatedAt)}
 	}
 	return trace, nil
+}
+
+// withImplied appends a transition to those before it, and first the ones that have
+// no row: the job's acceptance, and the beginning of an attempt that was logged with
+// its outcome (see implied).
+func withImplied(trace []centrifuge.Transition, job *centrifuge.Job, t *centrifuge.Transition) []centrifuge.Transition {
+	if len(trace) == 0 && t.State != centrifuge.StateAwaitingScheduling {
+		trace = append(trace, accepted(job.ID, job.CreatedAt))
+	}
+	if centrifuge.StateExecuting.CanBecome(t.State) && trace[len(trace)-1].State != centrifuge.StateExecuting {
+		trace = append(trace, t.Beginning())
+	}
+	return append(trace, *t)
 }
 
 // accepted is the transition that the row of a job stands for. A job that brings

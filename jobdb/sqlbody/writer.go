@@ -17,6 +17,9 @@ type writer struct {
 	epoch                                                             *sql.Stmt
 	jobs, payloads, transitions, transactions, preparations, policies inserter
 
+	// plainTransitions inserts those without a time of retry, code and message.
+	plainTransitions inserter
+
 	args  []any  // of the statement being filled
 	arena []byte // what args refer to and nobody else keeps
 }
@@ -34,6 +37,8 @@ func newWriter(ctx context.Context, db *sql.DB, dialect Dialect) (*writer, error
 		payloads: inserter{columns: 2, into: `payloads (id, payload)`},
 		transitions: inserter{columns: 10, into: `job_state_transitions (job_id, id, state, attempt, time, ` +
 			`retry_at, status_code, duration, error_code, error)`},
+		plainTransitions: inserter{columns: 7, rest: `, 0`, into: `job_state_transitions (job_id, id, state, attempt, time, ` +
+			`status_code, duration, retry_at)`},
 		transactions: inserter{columns: 4, into: `transactions (id, created_at, job_ids, state)`},
 		preparations: inserter{columns: 6, into: `preparations (id, created_at, deadline, job_ids, size, payload_id)`},
 		policies:     inserter{columns: 4, into: `queue_policies (source, destination, policy, time)`},
@@ -113,15 +118,18 @@ func (w *writer) closeStatements() error {
 	return err
 }
 
-func (w *writer) inserters() [6]*inserter {
-	return [...]*inserter{&w.jobs, &w.payloads, &w.transitions, &w.transactions, &w.preparations, &w.policies}
+func (w *writer) inserters() [7]*inserter {
+	return [...]*inserter{
+		&w.jobs, &w.payloads, &w.transitions, &w.plainTransitions, &w.transactions, &w.preparations, &w.policies,
+	}
 }
 
 // inserter holds the statements that insert 1, 2, 4, … rows into a table, each
 // prepared when it is first needed.
 type inserter struct {
-	into    string // the table with its columns in brackets
-	columns int
+	into    string      // the table with its columns in brackets
+	columns int         // whose values are bound
+	rest    string      // the literals of those after them, each with a comma before it
 	bySize  []*sql.Stmt // by the binary logarithm of the number of rows
 }
 
@@ -144,7 +152,7 @@ func (in *inserter) insert(ctx context.Context, conn *sql.Conn, args []any) erro
 
 func (in *inserter) prepared(ctx context.Context, conn *sql.Conn, size int) (*sql.Stmt, error) {
 	if in.bySize[size] == nil {
-		row := ", (?" + strings.Repeat(", ?", in.columns-1) + ")"
+		row := ", (?" + strings.Repeat(", ?", in.columns-1) + in.rest + ")"
 		stmt, err := conn.PrepareContext(ctx, `INSERT INTO `+in.into+` VALUES `+strings.Repeat(row, 1<<size)[2:]) //nolint:sqlclosecheck // by close
 		if err != nil {
 			return nil, err

@@ -75,10 +75,10 @@ func (l *load) job(now time.Time) (*centrifuge.Job, error) {
 
 func (l *load) attempt(b *jobdb.Batch, id centrifuge.ID, now time.Time, transitions int) error {
 	life := centrifuge.Life{State: centrifuge.StateAwaitingScheduling}
-	for _, t := range []centrifuge.Transition{
-		{JobID: id, Seq: l.seq, State: centrifuge.StateExecuting, Attempt: 1, Time: now},
-		{JobID: id, Seq: l.seq + 1, State: centrifuge.StateSucceeded, Attempt: 1, Time: now, StatusCode: 200, Duration: 12 * time.Millisecond},
-	}[:transitions] {
+	outcome := centrifuge.Transition{
+		JobID: id, Seq: l.seq + 1, State: centrifuge.StateSucceeded, Attempt: 1, Time: now, StatusCode: 200, Duration: 12 * time.Millisecond,
+	}
+	for _, t := range []centrifuge.Transition{outcome.Beginning(), outcome}[:transitions] {
 		var err error
 		if life, err = b.Append(life, t); err != nil {
 			return err
@@ -98,7 +98,7 @@ func cpu(tb testing.TB) time.Duration {
 }
 
 // BenchmarkCommit commits jobs, and for as many others the first transitions of
-// an attempt (none, its beginning, or its beginning and end). The jobs attempted
+// an attempt (none, its beginning, or its beginning and end, which make one row). The jobs attempted
 // are those of a few batches before, as in quiet times.
 func BenchmarkCommit(b *testing.B) {
 	for _, payload := range []int{1 << 10, 5 << 10} {

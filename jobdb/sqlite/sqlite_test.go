@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"centrifuge"
 	"centrifuge/jobdb"
 )
 
@@ -88,5 +89,41 @@ func TestLogStaysBounded(t *testing.T) {
 	t.Logf("log of %d bytes, %d in all", log, size)
 	if size < 5000*1024 || log > 2<<20 {
 		t.Errorf("log of %d bytes, %d in all, want at most 2 MiB of log beside more than 5 MB", log, size)
+	}
+}
+
+// An attempt that is logged whole takes one row: its beginning has none.
+func TestBeginningThatIsImpliedHasNoRow(t *testing.T) {
+	db, err := Open(t.Context(), Options{Path: filepath.Join(t.TempDir(), "jobs.db"), Epoch: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	l := newLoad(nil)
+	var b jobdb.Batch
+	for _, transitions := range []int{2, 1} {
+		for range 5 {
+			j, err := l.job(time.UnixMilli(1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.Jobs = append(b.Jobs, j)
+			if err := l.attempt(&b, j.ID, time.UnixMilli(1), transitions); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := db.Commit(t.Context(), &b); err != nil {
+		t.Fatal(err)
+	}
+	var outcomes, beginnings int
+	for state, rows := range map[centrifuge.State]*int{centrifuge.StateSucceeded: &outcomes, centrifuge.StateExecuting: &beginnings} {
+		const query = `SELECT COUNT(*) FROM job_state_transitions WHERE state = ?`
+		if err := db.readers.QueryRowContext(t.Context(), query, int(state)).Scan(rows); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if outcomes != 5 || beginnings != 5 {
+		t.Errorf("%d rows of outcomes and %d of beginnings, want 5 of attempts logged whole and 5 of those under way", outcomes, beginnings)
 	}
 }
