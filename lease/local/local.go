@@ -39,6 +39,7 @@ type Lease struct {
 		sync.Mutex
 		epoch  uint64
 		closed bool
+		parts  map[string]*Part // that are leased
 	}
 }
 
@@ -146,14 +147,21 @@ func (l *Lease) Held() bool {
 func (l *Lease) Done() <-chan struct{} { return l.done }
 
 // Close implements [lease.Lease]. The files stay: the next epoch follows this one.
+// Parts end with it.
 func (l *Lease) Close(context.Context) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.mu.closed {
+		l.mu.Unlock()
 		return nil
 	}
 	l.mu.closed = true
 	close(l.done)
+	parts := l.mu.parts
+	l.mu.parts = nil
+	l.mu.Unlock()
+	for _, p := range parts {
+		p.end()
+	}
 	if err := l.file.Close(); err != nil { // unlocks: no other process has this open file
 		return fmt.Errorf("release the lease: %w", err)
 	}
