@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+
+	"centrifuge/internal/watch"
 )
 
 // openTLS makes the TLS configuration of a listener from a certificate chain
@@ -17,12 +19,12 @@ func openTLS(certFile, keyFile string, logger *slog.Logger) (*tls.Config, error)
 		}
 		return &certificate, nil
 	}
-	files, err := watch(logger, parse, certFile, keyFile)
+	files, err := watch.Files(logger, parse, certFile, keyFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the certificate: %w", err)
 	}
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return files.get(), nil },
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return files.Get(), nil },
 	}, nil
 }

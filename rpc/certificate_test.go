@@ -23,6 +23,7 @@ import (
 
 	pb "centrifuge/gen/centrifuge/v1"
 	"centrifuge/gen/centrifuge/v1/centrifugev1connect"
+	"centrifuge/internal/watch"
 )
 
 // writeCertificate makes a certificate for 127.0.0.1 that vouches for itself.
@@ -105,7 +106,7 @@ func TestCertificateIsReadAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		name := func() string {
-			time.Sleep(recheck)
+			time.Sleep(watch.Recheck)
 			certificate, err := config.GetCertificate(&tls.ClientHelloInfo{})
 			if err != nil {
 				t.Fatal(err)

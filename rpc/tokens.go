@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"centrifuge/access"
+	"centrifuge/internal/watch"
 )
 
 // The lengths a token may have, in characters.
@@ -37,7 +38,7 @@ const (
 // written as in a URL (%3A, %2C, %20, %25). Tokens are 16 to 512 of the
 // characters of RFC 6750 (letters, digits, -._~+/=). Empty lines and lines that
 // begin with # are skipped.
-type Tokens struct{ file *watched[[]token] }
+type Tokens struct{ file *watch.Value[[]token] }
 
 // token is kept as a digest, so that no memory holds the secret and every
 // comparison takes the same time.
@@ -58,7 +59,7 @@ func OpenTokens(path string, logger *slog.Logger) (*Tokens, error) {
 		}
 		return tokens, nil
 	}
-	file, err := watch(logger, parse, path)
+	file, err := watch.Files(logger, parse, path)
 	if err != nil {
 		return nil, fmt.Errorf("read the tokens: %w", err)
 	}
@@ -71,7 +72,7 @@ func Digest(secret string) [sha256.Size]byte { return sha256.Sum256([]byte(secre
 // Holder tells for whom the token with this digest stands, and whether the file
 // has it now. A token without a name has the empty one.
 func (t *Tokens) Holder(sum [sha256.Size]byte) (p access.Principal, ok bool) {
-	for _, known := range t.file.get() { // all of them, whichever it is
+	for _, known := range t.file.Get() { // all of them, whichever it is
 		if subtle.ConstantTimeCompare(known.sum[:], sum[:]) == 1 {
 			p, ok = known.principal, true
 		}

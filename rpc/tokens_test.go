@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"centrifuge/access"
+	"centrifuge/internal/watch"
 )
 
 const (
@@ -112,7 +113,7 @@ func TestTokenFilesThatCannotBeUsed(t *testing.T) {
 		"a:viewer:s:t:" + tokenA:             "line 1: has more parts than",
 		"a:viewer:short":                     "line 1: the token has 5 characters",
 		"two words:" + tokenA:                "line 1: the name has a space",
-		strings.Repeat("#", maxFileSize+1):   "is larger than",
+		strings.Repeat("#", watch.MaxFile+1): "is larger than",
 	} {
 		path := filepath.Join(t.TempDir(), "tokens")
 		writeFile(t, path, content)
@@ -147,7 +148,7 @@ func TestTokenFileIsReadAgain(t *testing.T) {
 		}
 
 		writeFile(t, path, tokenB) // of the same length, within the same moment
-		time.Sleep(recheck - time.Nanosecond)
+		time.Sleep(watch.Recheck - time.Nanosecond)
 		if !good(tokenA) || good(tokenB) {
 			t.Error("the file was looked at before a second had passed")
 		}
@@ -171,7 +172,7 @@ func TestTokenFileIsReadAgain(t *testing.T) {
 		} {
 			spoil()
 			for range 3 {
-				time.Sleep(recheck)
+				time.Sleep(watch.Recheck)
 				if !good(tokenB) || good(tokenA) {
 					t.Error("a file that cannot be used changed the tokens")
 				}
@@ -182,7 +183,7 @@ func TestTokenFileIsReadAgain(t *testing.T) {
 		}
 
 		writeFile(t, path, tokenA)
-		time.Sleep(recheck)
+		time.Sleep(watch.Recheck)
 		if !good(tokenA) || good(tokenB) {
 			t.Error("the file was not read again after it was mended")
 		}

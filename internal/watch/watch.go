@@ -1,4 +1,6 @@
-package rpc
+// Package watch keeps values that are read from files, and reads them again when
+// the files change.
+package watch
 
 import (
 	"crypto/sha256"
@@ -12,14 +14,17 @@ import (
 )
 
 const (
-	recheck     = time.Second // how often files are looked at
-	maxFileSize = 1 << 20     // bytes; secrets and certificates are far smaller
+	// Recheck is how often files are looked at.
+	Recheck = time.Second
+	// MaxFile is how large a file may be, in bytes. Secrets and certificates are
+	// far smaller.
+	MaxFile = 1 << 20
 )
 
-// watched is a value that was read from files, and is read again when their
+// Value is a value that was read from files, and is read again when their
 // contents have changed. Files that are gone or cannot be understood change
 // nothing but the log: the value stays what it was. It is safe for concurrent use.
-type watched[T any] struct {
+type Value[T any] struct {
 	paths  []string
 	parse  func(contents [][]byte) (T, error)
 	logger *slog.Logger
@@ -34,9 +39,10 @@ type watched[T any] struct {
 	}
 }
 
-// watch reads the files for the first time, when they must be good.
-func watch[T any](logger *slog.Logger, parse func(contents [][]byte) (T, error), paths ...string) (*watched[T], error) {
-	w := &watched[T]{paths: paths, parse: parse, logger: logger}
+// Files reads the files for the first time, when they must be good. Parse is given
+// the content of each, in order.
+func Files[T any](logger *slog.Logger, parse func(contents [][]byte) (T, error), paths ...string) (*Value[T], error) {
+	w := &Value[T]{paths: paths, parse: parse, logger: logger}
 	w.mu.checked = time.Now()
 	if _, err := w.read(); err != nil {
 		return nil, err
@@ -44,11 +50,11 @@ func watch[T any](logger *slog.Logger, parse func(contents [][]byte) (T, error),
 	return w, nil
 }
 
-// get returns the value. At most once a second it looks at the files first; of
+// Get returns the value. At most once a second it looks at the files first; of
 // callers at the same time one looks and the others take what there is.
-func (w *watched[T]) get() T {
+func (w *Value[T]) Get() T {
 	if w.mu.TryLock() {
-		if now := time.Now(); now.Sub(w.mu.checked) >= recheck {
+		if now := time.Now(); now.Sub(w.mu.checked) >= Recheck {
 			w.mu.checked = now
 			w.check()
 		}
@@ -59,7 +65,7 @@ func (w *watched[T]) get() T {
 
 // check reads the files again and says in the log what came of it. Its caller
 // holds the lock.
-func (w *watched[T]) check() {
+func (w *Value[T]) check() {
 	changed, err := w.read()
 	switch {
 	case err == nil && changed:
@@ -74,7 +80,7 @@ func (w *watched[T]) check() {
 }
 
 // read reads the files and, if they are not as last seen, what they say.
-func (w *watched[T]) read() (changed bool, err error) {
+func (w *Value[T]) read() (changed bool, err error) {
 	contents := make([][]byte, len(w.paths))
 	all := sha256.New()
 	for i, path := range w.paths {
@@ -103,12 +109,12 @@ func readSmall(path string) (content []byte, err error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }() // only read from
-	content, err = io.ReadAll(io.LimitReader(f, maxFileSize+1))
+	content, err = io.ReadAll(io.LimitReader(f, MaxFile+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	if len(content) > maxFileSize {
-		return nil, fmt.Errorf("%s is larger than %d bytes", path, maxFileSize)
+	if len(content) > MaxFile {
+		return nil, fmt.Errorf("%s is larger than %d bytes", path, MaxFile)
 	}
 	return content, nil
 }
