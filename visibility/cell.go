@@ -72,6 +72,17 @@ func (c *cell) deliveredBy(attempt uint32, n int64) {
 	}
 }
 
+// reset empties the cell and keeps its memory.
+func (c *cell) reset() {
+	c.n = [numbers]int64{}
+	c.codes, c.attempts = c.codes[:0], c.attempts[:0]
+	for _, s := range [...]*sketch{&c.latency, &c.delay} {
+		if s.bins != nil {
+			s.bins.Clear()
+		}
+	}
+}
+
 func (c *cell) merge(other *cell) {
 	c.mergeCounts(other)
 	c.latency.merge(&other.latency)

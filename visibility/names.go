@@ -18,6 +18,7 @@ type names struct {
 		ids  map[centrifuge.QueueKey]uint32
 		keys []centrifuge.QueueKey // by id; the zero key where there is none (any more)
 		free int                   // how many more may be added
+		idle []uint32              // ids below len(keys) that stand for nothing any more
 	}
 	days map[Day]*named
 }
@@ -47,6 +48,9 @@ func (b *bitset) or(other bitset) {
 		(*b)[i] |= bits
 	}
 }
+
+// maxID is above every id that is ever given.
+const maxID = 1 << 21
 
 // triple is a queue with what it counts towards, as ids.
 type triple [kindTotal]uint32
@@ -100,7 +104,14 @@ func (n *names) give(queue centrifuge.QueueKey) (ids triple) {
 		}
 	}
 	for k := range kindTotal {
-		ids[k] = n.learn(k, keyOf(k, queue), uint32(len(n.kinds[k].keys)))
+		of := &n.kinds[k]
+		next := uint32(len(of.keys))
+		if len(of.idle) > 0 {
+			next = of.idle[len(of.idle)-1]
+		}
+		if ids[k] = n.learn(k, keyOf(k, queue), next); ids[k] == next && len(of.idle) > 0 {
+			of.idle = of.idle[:len(of.idle)-1]
+		}
 	}
 	return ids
 }
@@ -145,6 +156,7 @@ func (n *names) drop(d Day) {
 				delete(of.ids, key)
 				of.keys[id] = centrifuge.QueueKey{}
 				of.free++
+				of.idle = append(of.idle, id)
 			}
 		}
 	}
@@ -200,6 +212,18 @@ func (u *naming) done() {
 	}
 }
 
+// rest finds the ids that stand for nothing, after all days were read.
+func (n *names) rest() {
+	for k := range n.kinds {
+		of := &n.kinds[k]
+		for id := len(of.keys) - 1; id > 0; id-- {
+			if of.keys[id] == (centrifuge.QueueKey{}) {
+				of.idle = append(of.idle, uint32(id))
+			}
+		}
+	}
+}
+
 // appendName and readNames are one row of names: kind, id, source, destination,
 // and so on.
 func (n *names) appendName(b []byte, k kind, id uint32) []byte {
@@ -219,7 +243,7 @@ func (n *names) readNames(d Day, data []byte) error {
 		if r.err != nil {
 			break
 		}
-		if k >= kindTotal || id == 0 || id > 1<<28 {
+		if k >= kindTotal || id == 0 || id > maxID {
 			r.fail("name %d of kind %d", id, k)
 			break
 		}

@@ -47,8 +47,10 @@ type Recorder struct {
 	mu struct {
 		sync.Mutex
 		minutes map[minute]bucket
-		cells   int   // in all minutes
-		gaps    []Gap // given up and not yet marked
+		cells   int     // in all minutes
+		gaps    []Gap   // given up and not yet marked
+		used    []*cell // to be used again, emptied
+		bucket  bucket  // likewise
 	}
 
 	// The goroutine of Run, or whoever calls Flush, holds work.
@@ -127,7 +129,9 @@ func (r *Recorder) Record(events []centrifuge.Event) {
 func (r *Recorder) cellLocked(m minute, queue centrifuge.QueueKey) *cell {
 	b := r.mu.minutes[m]
 	if b == nil {
-		b = make(bucket)
+		if b, r.mu.bucket = r.mu.bucket, nil; b == nil {
+			b = make(bucket)
+		}
 		r.mu.minutes[m] = b
 	}
 	c := b[queue]
@@ -135,7 +139,11 @@ func (r *Recorder) cellLocked(m minute, queue centrifuge.QueueKey) *cell {
 		if r.mu.cells >= r.o.MaxCells {
 			r.giveUpLocked(m)
 		}
-		c = &cell{}
+		if n := len(r.mu.used); n > 0 {
+			c, r.mu.used = r.mu.used[n-1], r.mu.used[:n-1]
+		} else {
+			c = &cell{}
+		}
 		b[queue] = c
 		r.mu.cells++
 	}
@@ -273,6 +281,7 @@ func (r *Recorder) store(ctx context.Context) error {
 			if err := r.add(ctx, &r.stuck[0]); err != nil {
 				return err
 			}
+			r.recycle(r.stuck[0].cells)
 			r.stuck = r.stuck[1:]
 		}
 	}
@@ -302,6 +311,29 @@ func (r *Recorder) take() {
 	}
 	clear(r.mu.minutes)
 	r.mu.cells = 0
+}
+
+// maxUsed is how many cells are kept to be used again.
+const maxUsed = 32_768
+
+// recycle empties what was stored, so that a busy Director does not make as many
+// cells anew every few seconds.
+func (r *Recorder) recycle(b bucket) {
+	used := make([]*cell, 0, min(len(b), maxUsed))
+	for _, c := range b {
+		if len(used) == maxUsed {
+			break
+		}
+		c.reset()
+		used = append(used, c)
+	}
+	clear(b)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(used) > len(r.mu.used) {
+		r.mu.used = used
+	}
+	r.mu.bucket = b
 }
 
 // add stores one flush. If its day turns out to be damaged, that is set aside, and

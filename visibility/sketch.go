@@ -62,7 +62,7 @@ func (s *sketch) merge(other *sketch) {
 
 // quantiles reads the usual three.
 func (s *sketch) quantiles(scale scale) Quantiles {
-	if s.bins == nil {
+	if s.bins == nil || s.bins.IsEmpty() {
 		return Quantiles{}
 	}
 	count := s.bins.TotalCount()

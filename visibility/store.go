@@ -92,6 +92,7 @@ func OpenStore(ctx context.Context, o StoreOptions) (*Store, error) {
 			return nil, fmt.Errorf("open the record of %s: %w", d, err)
 		}
 	}
+	s.names.rest()
 	return s, nil
 }
 
