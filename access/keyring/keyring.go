@@ -163,11 +163,11 @@ func write(path string, keys []key) (err error) {
 			err = errors.Join(err, os.Remove(file.Name()))
 		}
 	}()
-	text := "# Whoever has these can sign in as anybody. The first is in use; the others open what they sealed.\n"
+	lines := []string{"# Whoever has these can sign in as anybody. The first is in use; the others open what they sealed."}
 	for _, k := range keys {
-		text += k.id + ":" + hex.EncodeToString(k.secret) + "\n"
+		lines = append(lines, k.id+":"+hex.EncodeToString(k.secret))
 	}
-	_, err = file.WriteString(text)
+	_, err = file.WriteString(strings.Join(lines, "\n") + "\n")
 	if err == nil {
 		err = file.Sync()
 	}
