@@ -66,7 +66,9 @@ What to read in it:
 - **The drain** begins within seconds, and is as fast as the endpoint allows: the last
   line is what it takes at least, as only what the endpoint takes beyond its new jobs
   shrinks the backlog.
-- **The others** wait no longer than without the outage.
+- **The others** do not notice: 999 of 1,000 wait as long as without the outage. The
+  longest single wait, of tens of millions, is that of a busy queue after failures of its
+  own, and differs from run to run.
 
 ## Through time
 
