@@ -1,0 +1,150 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"centrifuge"
+	"centrifuge/access"
+	"centrifuge/schedule"
+	"centrifuge/visibility"
+)
+
+// soon is what "expires soon" means.
+const soon = 15 * time.Minute
+
+// overviewData is the front page's.
+type overviewData struct {
+	Picker   picker
+	Rate     float64 // deliveries a second, over the last full minute and what has passed of this one
+	Span     visibility.Summary
+	First    ratio
+	Eventual ratio
+	Spark    []int64
+	Chart    chart
+	Jobs     chart
+	Ledger   Ledger
+	Oldest   time.Time
+	Soon     int64
+	SoonIs   time.Duration
+	Hour     whole
+	Day      whole
+	Trouble  []row
+	Gaps     []visibility.Gap
+	Whole    bool
+	Fresh    bool // nothing has ever been accepted
+}
+
+func (s *Site) overview(w http.ResponseWriter, r *http.Request) error {
+	ctx, p, now := r.Context(), access.From(r.Context()), s.o.Now()
+	d := overviewData{Picker: pickerOf(r), SoonIs: soon, Whole: p.MayView("")}
+	filter := visibility.Filter{Among: p.Sources}
+	over := d.Picker.Chosen.Range(now)
+	points, err := s.history().Series(ctx, filter, over, d.Picker.Chosen.Step)
+	if err != nil {
+		return whatFailed("read the history", err)
+	}
+	if d.Span, err = s.history().Summary(ctx, filter, over); err != nil {
+		return whatFailed("read the history", err)
+	}
+	d.First, d.Eventual = ratioOf(d.Span.FirstAttemptShare()), ratioOf(d.Span.SuccessShare())
+	d.Chart = attemptsChart(points, over, d.Picker.Chosen.Step)
+	d.Jobs = jobsChart(points, over, d.Picker.Chosen.Step)
+	if d.Gaps, err = s.history().Gaps(ctx, over); err != nil {
+		return whatFailed("read the history's gaps", err)
+	}
+	if d.Rate, d.Spark, err = s.pace(ctx, filter, now); err != nil {
+		return err
+	}
+	for _, mix := range []struct {
+		long time.Duration
+		into *whole
+	}{{time.Hour, &d.Hour}, {24 * time.Hour, &d.Day}} {
+		sum, err := s.history().Summary(ctx, filter, visibility.Last(now, mix.long))
+		if err != nil {
+			return whatFailed("read the history", err)
+		}
+		*mix.into = wholeOf(ends(sum.Counts))
+	}
+	if err := s.standing(&d, p); err != nil {
+		return err
+	}
+	if d.Trouble, err = s.trouble(r, now); err != nil {
+		return err
+	}
+	d.Fresh = d.Ledger.Accepted == 0
+	return s.show(w, r, page{View: "overview", Title: "Overview", Section: "overview", Poll: 3, Data: &d})
+}
+
+// standing fills in how many jobs are where.
+func (s *Site) standing(d *overviewData, p access.Principal) (err error) {
+	b := &s.o.Backends
+	if d.Whole {
+		if d.Ledger, err = b.Ledger.Ledger(); err != nil {
+			return whatFailed("read the ledger", err)
+		}
+		if d.Oldest, err = b.Ledger.Oldest(); err != nil {
+			return whatFailed("read the ledger", err)
+		}
+		d.Soon, err = b.Ledger.Expiring(soon)
+		return whatFailed("read the ledger", err)
+	}
+	for _, source := range p.Sources {
+		ledgers, err := b.Ledger.ByQueue(schedule.Selector{Source: source})
+		if err != nil {
+			return whatFailed("read the ledger", err)
+		}
+		for _, l := range ledgers {
+			d.Ledger = d.Ledger.Plus(l.Ledger)
+		}
+	}
+	return nil
+}
+
+// pace is how many jobs are delivered a second, and how many were in each minute
+// of the last half hour.
+func (s *Site) pace(ctx context.Context, f visibility.Filter, now time.Time) (float64, []int64, error) {
+	points, err := s.history().Series(ctx, f, visibility.Last(now, visibility.SparkPoints*time.Minute), time.Minute)
+	if err != nil {
+		return 0, nil, whatFailed("read the history", err)
+	}
+	minutes := make([]int64, len(points))
+	for i := range points {
+		minutes[i] = points[i].Succeeded
+	}
+	n := len(minutes)
+	if n < 2 {
+		return 0, minutes, nil
+	}
+	passed := now.Sub(now.Truncate(time.Minute)).Seconds()
+	return float64(minutes[n-1]+minutes[n-2]) / (60 + passed), minutes[:n-1], nil
+}
+
+// trouble are the queues that deserve a look, the worst first.
+func (s *Site) trouble(r *http.Request, now time.Time) ([]row, error) {
+	const most = 6
+	rows, err := s.rows(r, visibility.ByDestination, visibility.Last(now, time.Hour))
+	if err != nil {
+		return nil, err
+	}
+	bad := rows[:0]
+	for _, row := range rows {
+		if row.Health.rank <= 2 {
+			bad = append(bad, row)
+		}
+	}
+	sortRows(bad, "health", false)
+	return bad[:min(len(bad), most)], nil
+}
+
+// history is the history that is kept, or one of nothing.
+func (s *Site) history() History {
+	if s.o.Backends.History == nil {
+		return noHistory{}
+	}
+	return s.o.Backends.History
+}
+
+func destinationOf(key centrifuge.QueueKey) string { return key.Destination }
+func sourceOf(key centrifuge.QueueKey) string      { return key.Source }

@@ -1,0 +1,210 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"centrifuge"
+	"centrifuge/access"
+	"centrifuge/schedule"
+	"centrifuge/visibility"
+)
+
+// row is a destination, a source or a queue in a table.
+type row struct {
+	Scope scope
+	Name  string
+	Live  live
+	visibility.Counts
+	Latency visibility.Quantiles
+	Delay   visibility.Quantiles
+	Spark   []int64
+	Health  health
+	Drain   drain
+}
+
+// First and Eventual are the shares of ended jobs that were delivered at the first
+// attempt, and at all.
+func (r *row) First() ratio    { return ratioOf(r.FirstAttemptShare()) }
+func (r *row) Eventual() ratio { return ratioOf(r.SuccessShare()) }
+
+// rows are all destinations, or all sources, that the viewer may see: those that
+// did something in the time, and those that hold jobs.
+func (s *Site) rows(r *http.Request, by visibility.By, over visibility.Range) ([]row, error) {
+	name, selected := sourceOf, func(n string) scope { return scope{Source: n} }
+	if by == visibility.ByDestination {
+		name, selected = destinationOf, func(n string) scope { return scope{Destination: n} }
+	}
+	filter := visibility.Filter{Among: access.From(r.Context()).Sources}
+	rows, err := s.join(r, by, filter, schedule.Selector{}, over, func(row visibility.TopRow) string {
+		return name(centrifuge.QueueKey{Source: row.Source, Destination: row.Destination})
+	}, name)
+	if err != nil {
+		return nil, err
+	}
+	for i := range rows {
+		rows[i].Scope = selected(rows[i].Name)
+	}
+	if by == visibility.ByDestination {
+		err = s.gates(rows)
+	}
+	judge(rows)
+	return rows, err
+}
+
+// queuesOf are the queues of a scope that is not one itself.
+func (s *Site) queuesOf(r *http.Request, c scope, over visibility.Range) ([]row, error) {
+	other := sourceOf
+	selected := func(n string) scope { return scope{Source: n, Destination: c.Destination} }
+	if c.Destination == "" {
+		other, selected = destinationOf, func(n string) scope { return scope{Source: c.Source, Destination: n} }
+	}
+	rows, err := s.join(r, visibility.ByQueue, c.filter(access.From(r.Context())), c.selector(), over, func(row visibility.TopRow) string {
+		return other(centrifuge.QueueKey{Source: row.Source, Destination: row.Destination})
+	}, other)
+	for i := range rows {
+		rows[i].Scope = selected(rows[i].Name)
+	}
+	judge(rows)
+	return rows, err
+}
+
+// join puts together what the history knows and what is held now, by name.
+func (s *Site) join(r *http.Request, by visibility.By, f visibility.Filter, sel schedule.Selector, over visibility.Range,
+	past func(visibility.TopRow) string, present func(centrifuge.QueueKey) string,
+) ([]row, error) {
+	held, err := s.now(r, sel, present)
+	if err != nil {
+		return nil, err
+	}
+	top, err := s.history().Top(r.Context(), by, f, over, visibility.OrderVolume, mostQueues)
+	if err != nil {
+		return nil, whatFailed("read the history", err)
+	}
+	rows := make([]row, 0, max(len(held), len(top)))
+	seen := make(map[string]bool, len(top))
+	for i := range top {
+		t, name := &top[i], past(top[i])
+		seen[name] = true
+		rows = append(rows, row{Name: name, Counts: t.Counts, Latency: t.Latency, Delay: t.Delay, Spark: t.Spark})
+		if l := held[name]; l != nil {
+			rows[len(rows)-1].Live = *l
+		}
+	}
+	for name, l := range held {
+		if !seen[name] && (l.Queues > 0 || l.Pending > 0) {
+			rows = append(rows, row{Name: name, Live: *l})
+		}
+	}
+	return rows, s.drains(r.Context(), by, f, rows, past)
+}
+
+// drains predicts when each row's jobs will have been dealt with.
+func (s *Site) drains(ctx context.Context, by visibility.By, f visibility.Filter, rows []row, past func(visibility.TopRow) string) error {
+	lately, err := s.history().Top(ctx, by, f, visibility.Last(s.o.Now(), drainWindow), visibility.OrderVolume, mostQueues)
+	if err != nil {
+		return whatFailed("read the history", err)
+	}
+	counts := make(map[string]*visibility.Counts, len(lately))
+	for i := range lately {
+		counts[past(lately[i])] = &lately[i].Counts
+	}
+	for i := range rows {
+		c := counts[rows[i].Name]
+		if c == nil {
+			c = &visibility.Counts{}
+		}
+		rows[i].Drain = drainOf(&rows[i].Live, c)
+	}
+	return nil
+}
+
+// gates adds what holds destinations up as a whole.
+func (s *Site) gates(rows []row) error {
+	infos, _, err := s.o.Backends.Queues.Destinations("", mostQueues)
+	if err != nil {
+		return whatFailed("list the destinations", err)
+	}
+	byName := make(map[string]*schedule.DestinationInfo, len(infos))
+	for i := range infos {
+		byName[infos[i].Destination] = &infos[i]
+	}
+	for i := range rows {
+		if info := byName[rows[i].Name]; info != nil {
+			rows[i].Live.Gate, rows[i].Live.Policy = &info.Gate, info.Policy
+		}
+	}
+	return nil
+}
+
+func judge(rows []row) {
+	for i := range rows {
+		rows[i].Health = healthOf(&rows[i].Live, &rows[i].Counts)
+		if rows[i].Live.Held() && rows[i].Drain.Kind == "drains" {
+			rows[i].Drain = drain{Kind: "held", Class: "bad"}
+		}
+	}
+}
+
+// columns are what a table can be sorted by.
+func compareBy(column string) func(a, b *row) int {
+	share := func(r ratio) float64 {
+		if !r.OK {
+			return 2 // those that say nothing come last when the worst are wanted first
+		}
+		return r.Share
+	}
+	switch column {
+	case "health":
+		return func(a, b *row) int { return cmp.Compare(a.Health.rank, b.Health.rank) }
+	case "attempts":
+		return func(a, b *row) int { return cmp.Compare(a.Attempts(), b.Attempts()) }
+	case "first":
+		return func(a, b *row) int { return cmp.Compare(share(a.First()), share(b.First())) }
+	case "eventual":
+		return func(a, b *row) int { return cmp.Compare(share(a.Eventual()), share(b.Eventual())) }
+	case "p50":
+		return func(a, b *row) int { return cmp.Compare(a.Latency.P50, b.Latency.P50) }
+	case "p95":
+		return func(a, b *row) int { return cmp.Compare(a.Latency.P95, b.Latency.P95) }
+	case "p99":
+		return func(a, b *row) int { return cmp.Compare(a.Latency.P99, b.Latency.P99) }
+	case "pending":
+		return func(a, b *row) int { return cmp.Compare(a.Live.Pending, b.Live.Pending) }
+	case "drain":
+		return func(a, b *row) int { return cmp.Compare(a.Drain.length(), b.Drain.length()) }
+	case "queues":
+		return func(a, b *row) int { return cmp.Compare(a.Live.Queues, b.Live.Queues) }
+	default:
+		return func(a, b *row) int { return strings.Compare(a.Name, b.Name) }
+	}
+}
+
+// length orders predictions: nothing to drain, a time, and no end in sight.
+func (d drain) length() time.Duration {
+	switch d.Kind {
+	case "":
+		return -1
+	case "drains":
+		return d.In
+	default:
+		return 1 << 62
+	}
+}
+
+// sortRows sorts by a column, and what is equal there by pending jobs, volume and
+// name.
+func sortRows(rows []row, column string, descending bool) {
+	by := compareBy(column)
+	slices.SortFunc(rows, func(a, b row) int {
+		order := by(&a, &b)
+		if descending {
+			order = -order
+		}
+		return cmp.Or(order, cmp.Compare(b.Live.Pending, a.Live.Pending), cmp.Compare(b.Attempts(), a.Attempts()), strings.Compare(a.Name, b.Name))
+	})
+}
