@@ -2,6 +2,7 @@ package director
 
 import (
 	"sync"
+	"time"
 
 	"centrifuge"
 	"centrifuge/schedule"
@@ -15,6 +16,7 @@ type books struct {
 		total  Ledger
 		queues map[centrifuge.QueueKey]*Ledger
 		born   map[int64]int64 // pending jobs by the second of their making
+		due    map[int64]int64 // and by the minute in which they expire
 	}
 }
 
@@ -22,14 +24,15 @@ func newBooks() *books {
 	b := &books{}
 	b.mu.queues = make(map[centrifuge.QueueKey]*Ledger)
 	b.mu.born = make(map[int64]int64)
+	b.mu.due = make(map[int64]int64)
 	return b
 }
 
 // enter books a job that recovery found.
-func (b *books) enter(key centrifuge.QueueKey, createdAt int64, s centrifuge.State) {
+func (b *books) enter(key centrifuge.QueueKey, createdAt, expireAt time.Time, s centrifuge.State) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.moveLocked(b.ledgerLocked(key), createdAt, 0, s)
+	b.moveLocked(b.ledgerLocked(key), createdAt, expireAt, 0, s)
 }
 
 // apply books the effects of a commit.
@@ -38,11 +41,11 @@ func (b *books) apply(effects []effect) {
 	defer b.mu.Unlock()
 	for i := range effects {
 		e := &effects[i]
-		b.moveLocked(b.ledgerLocked(e.job.Queue()), e.job.CreatedAt.Unix(), e.from, e.life.State)
+		b.moveLocked(b.ledgerLocked(e.job.Queue()), e.job.CreatedAt, e.job.ExpireAt, e.from, e.life.State)
 	}
 }
 
-func (b *books) moveLocked(queue *Ledger, born int64, from, to centrifuge.State) {
+func (b *books) moveLocked(queue *Ledger, createdAt, expireAt time.Time, from, to centrifuge.State) {
 	for _, l := range [...]*Ledger{&b.mu.total, queue} {
 		if from == 0 {
 			l.Accepted++
@@ -51,12 +54,17 @@ func (b *books) moveLocked(queue *Ledger, born int64, from, to centrifuge.State)
 		}
 		*l.count(to)++
 	}
+	born, due := createdAt.Unix(), expireAt.Unix()/60
 	if from == 0 {
 		b.mu.born[born]++
+		b.mu.due[due]++
 	}
 	if to.Terminal() {
 		if b.mu.born[born]--; b.mu.born[born] == 0 {
 			delete(b.mu.born, born)
+		}
+		if b.mu.due[due]--; b.mu.due[due] == 0 {
+			delete(b.mu.due, due)
 		}
 	}
 }
@@ -86,6 +94,19 @@ func (b *books) oldest() (unix int64, ok bool) {
 		}
 	}
 	return unix, ok
+}
+
+// expiring is how many pending jobs expire before a minute, as counted from the
+// epoch, is over.
+func (b *books) expiring(minute int64) (n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for m, jobs := range b.mu.due {
+		if m <= minute {
+			n += jobs
+		}
+	}
+	return n
 }
 
 // addTo adds the ledgers of the selected queues to those in sums.

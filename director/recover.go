@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"centrifuge"
+	"centrifuge/jobdb"
 )
 
 // recover builds everything that is in memory from what the JobDB holds: the
@@ -15,6 +16,9 @@ import (
 func (t *tenure) recover(ctx context.Context) error {
 	began := t.o.Now()
 	if err := t.recoverPolicies(ctx); err != nil {
+		return err
+	}
+	if err := t.recoverPrepared(ctx); err != nil {
 		return err
 	}
 	interrupted, err := t.recoverJobs(ctx)
@@ -53,16 +57,10 @@ func (t *tenure) recoverJobs(ctx context.Context) (interrupted []effect, err err
 		}
 		last := &row.Last
 		lastSeq = max(lastSeq, last.Seq)
-		t.books.enter(row.Queue, row.CreatedAt.Unix(), last.State)
+		t.books.enter(row.Queue, row.CreatedAt, row.ExpireAt, last.State)
 		switch last.State {
-		case centrifuge.StateAwaitingScheduling:
-			t.mu.Lock()
-			t.mu.sched.Ready(t.o.Now(), row.Queue, row.ID, row.ExpireAt)
-			t.mu.Unlock()
-		case centrifuge.StateAwaitingRetry:
-			t.mu.Lock()
-			t.mu.sched.Wait(t.o.Now(), row.Queue, row.ID, row.ExpireAt, last.RetryAt)
-			t.mu.Unlock()
+		case centrifuge.StateAwaitingScheduling, centrifuge.StateAwaitingRetry:
+			t.resume(row)
 		case centrifuge.StateExecuting:
 			interrupted = append(interrupted, effect{
 				job: &centrifuge.Job{
@@ -84,6 +82,21 @@ func (t *tenure) recoverJobs(ctx context.Context) (interrupted []effect, err err
 	return interrupted, nil
 }
 
+// resume puts a job that waits for an attempt where it waits.
+func (t *tenure) resume(row *jobdb.Row) {
+	if t.mover != nil {
+		t.mover.left = append(t.mover.left, row.ID)
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if row.Last.State == centrifuge.StateAwaitingRetry {
+		t.mu.sched.Wait(t.o.Now(), row.Queue, row.ID, row.ExpireAt, row.Last.RetryAt)
+	} else {
+		t.mu.sched.Ready(t.o.Now(), row.Queue, row.ID, row.ExpireAt)
+	}
+}
+
 // settle logs that the results of attempts which the last tenure did not see the
 // end of are unknown. The jobs are due at once.
 func (t *tenure) settle(ctx context.Context, interrupted []effect) error {
@@ -100,6 +113,11 @@ func (t *tenure) settle(ctx context.Context, interrupted []effect) error {
 	}
 	if len(interrupted) == 0 {
 		return nil
+	}
+	if t.mover != nil {
+		for _, e := range interrupted {
+			t.mover.left = append(t.mover.left, e.job.ID)
+		}
 	}
 	return t.log.sync(ctx)
 }
