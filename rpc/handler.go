@@ -35,7 +35,7 @@ func newHandler(o *Options) (http.Handler, error) {
 		connect.WithInterceptors(connect.UnaryInterceptorFunc(calls.answer)),
 	)
 	b := Guard(o.Backends, o.Audit)
-	call(centrifugev1connect.NewJobServiceHandler(&jobService{b.Jobs}, options))
+	call(centrifugev1connect.NewJobServiceHandler(&jobService{backend: b.Jobs}, options))
 	call(centrifugev1connect.NewQueueServiceHandler(&queueService{b.Queues}, options))
 	call(centrifugev1connect.NewArchiveServiceHandler(&archiveService{b.Archive, o.Logger}, options))
 	call(centrifugev1connect.NewLedgerServiceHandler(&ledgerService{b.Ledger}, options))
@@ -52,6 +52,10 @@ func newHandler(o *Options) (http.Handler, error) {
 	}
 	mux.Handle("GET /readyz", serveReady(o.Ready))
 	mux.HandleFunc("GET /healthz", serveHealth)
-	mux.Handle("GET /{$}", serveIndex(o.Version))
+	if o.Pages != nil {
+		mux.Handle("/", limit(o, gate.guard(always(access.Need{Right: access.Anyone}), o.Pages)))
+	} else {
+		mux.Handle("GET /{$}", serveIndex(o.Version))
+	}
 	return mux, nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,6 +28,11 @@ type Options struct {
 
 	// Version is shown on the front page.
 	Version string
+
+	// Pages, if given, answers under every path that is not the API's, / among them.
+	// The request's context names the principal of its token, of the open server, or
+	// nobody; signing in is the pages' own affair.
+	Pages http.Handler
 
 	// Tokens and Identity tell whom a call acts for. Without either the server is
 	// open to whoever can reach it, as an admin. Only /, /healthz and /readyz never
