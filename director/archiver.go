@@ -26,6 +26,7 @@ type archiver struct {
 	// resume holds the objects that recovery found begun; run owns it after that.
 	resume map[string][]centrifuge.ID
 
+	resumed  chan struct{} // closed when these are finished
 	stopping chan struct{} // closed when no further object is to be begun
 
 	mu struct {
@@ -35,7 +36,7 @@ type archiver struct {
 }
 
 func newArchiver(t *tenure) *archiver {
-	return &archiver{t: t, resume: make(map[string][]centrifuge.ID), stopping: make(chan struct{})}
+	return &archiver{t: t, resume: make(map[string][]centrifuge.ID), resumed: make(chan struct{}), stopping: make(chan struct{})}
 }
 
 // spend hands over a job whose attempts are used up.
@@ -62,6 +63,7 @@ func (a *archiver) run(ctx context.Context) {
 		}
 		delete(a.resume, name)
 	}
+	close(a.resumed)
 	var left []leaving
 	for !closed(a.stopping) {
 		left = a.collect(left)

@@ -27,6 +27,7 @@ type effect struct {
 	retryAt time.Time
 	spent   bool // the job's attempts are used up: it goes to the archive
 	partial bool // the job was not loaded whole and must not be cached
+	arrived bool // the job comes from another JobDB, as it is
 }
 
 // intake is a Submit on its way into the JobDB.
@@ -38,18 +39,20 @@ type intake struct {
 
 // group is a batch together with those who wait for it.
 type group struct {
-	batch   jobdb.Batch
-	intakes []*intake
-	effects []effect
-	synced  []chan error // of sync, each receives once
+	batch    jobdb.Batch
+	intakes  []*intake
+	arrivals []*arrival
+	effects  []effect
+	synced   []chan error // of sync, each receives once
 }
 
 func (g *group) reset() {
 	g.batch.Reset()
 	clear(g.intakes)
+	clear(g.arrivals)
 	clear(g.effects)
 	clear(g.synced)
-	g.intakes, g.effects, g.synced = g.intakes[:0], g.effects[:0], g.synced[:0]
+	g.intakes, g.arrivals, g.effects, g.synced = g.intakes[:0], g.arrivals[:0], g.effects[:0], g.synced[:0]
 }
 
 // committer makes what many callers want durable so in shared commits. Callers
@@ -110,6 +113,26 @@ func (c *committer) append(life centrifuge.Life, t centrifuge.Transition, e effe
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.appendLocked(life, t, e)
+}
+
+// appendAttempt adds the beginning of an attempt, as its outcome implies it, and the
+// outcome, so that the JobDB can keep both in one row.
+func (c *committer) appendAttempt(life centrifuge.Life, outcome centrifuge.Transition, e effect) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	outcome.Seq = c.mu.seq + 2
+	life, err := c.appendLocked(life, outcome.Beginning(), effect{job: e.job})
+	if err == nil {
+		_, err = c.appendLocked(life, outcome, e)
+	}
+	return err
+}
+
+// taking is why nothing more is taken, nil as long as it is.
+func (c *committer) taking() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mu.closed
 }
 
 func (c *committer) appendLocked(life centrifuge.Life, t centrifuge.Transition, e effect) (centrifuge.Life, error) {
@@ -261,6 +284,9 @@ func (c *committer) commit(ctx context.Context, g *group) error {
 	for _, in := range g.intakes {
 		in.done <- nil
 	}
+	for _, a := range g.arrivals {
+		a.done <- nil
+	}
 	for _, done := range g.synced {
 		done <- nil
 	}
@@ -296,9 +322,12 @@ func (c *committer) refuse(g *group, err error) {
 	}
 	g.intakes = g.intakes[:0]
 	g.batch.Jobs, g.batch.Transactions = g.batch.Jobs[:0], g.batch.Transactions[:0]
+	for _, a := range g.arrivals {
+		a.addTo(&g.batch)
+	}
 	kept := g.effects[:0]
 	for _, e := range g.effects {
-		if e.from != 0 {
+		if e.from != 0 || e.arrived {
 			kept = append(kept, e)
 		}
 	}
@@ -324,6 +353,9 @@ func (c *committer) abort(g *group, err error) {
 	for _, g := range []*group{g, c.mu.open} {
 		for _, in := range g.intakes {
 			in.done <- err
+		}
+		for _, a := range g.arrivals {
+			a.done <- err
 		}
 		for _, done := range g.synced {
 			done <- err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"time"
 
 	"centrifuge"
 	"centrifuge/jobdb"
@@ -148,7 +147,11 @@ func (w *owned) transaction(ctx context.Context, id string) (jobdb.Transaction, 
 	var err error
 	if t := w.tenure.Load(); t != nil {
 		var tx jobdb.Transaction
-		if tx, err = t.db.Transaction(ctx, id); err == nil || errors.Is(err, jobdb.ErrNotFound) {
+		tx, err = t.db.Transaction(ctx, id)
+		switch {
+		case err == nil && tx.State == jobdb.TransactionMoved:
+			return tx, jobdb.ErrNotFound // it goes on in a later one
+		case err == nil, errors.Is(err, jobdb.ErrNotFound):
 			return tx, err
 		}
 	}
@@ -171,33 +174,4 @@ func (w *owned) known(ctx context.Context, ids []centrifuge.ID) ([]centrifuge.ID
 		return nil, nil
 	}
 	return nil, fmt.Errorf("%w: %s is being recovered: %w", ErrUnavailable, w.Name, errors.Join(err))
-}
-
-// remembered is for how long a Submit is recognised when it is repeated, whatever
-// JobDB is the current one by then.
-const remembered = 15 * time.Minute
-
-// handOver makes the recent transactions durable in the JobDB that is current now.
-func (w *owned) handOver(ctx context.Context, db jobdb.DB) error {
-	since := w.d.o.Now().Add(-remembered)
-	batch := make([]jobdb.Transaction, 0, transferJobs)
-	flush := func() error {
-		defer func() { batch = batch[:0] }()
-		return w.d.adopt(ctx, Transfer{From: w.Name, Transactions: batch})
-	}
-	for tx, err := range db.Ended(ctx, since) {
-		if err != nil {
-			return fmt.Errorf("read the recent transactions: %w", err)
-		}
-		if batch = append(batch, tx); len(batch) == cap(batch) {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-	}
-	if err := flush(); err != nil {
-		return err
-	}
-	w.handedOver.Store(true)
-	return nil
 }

@@ -54,7 +54,12 @@ func start(t *testing.T, dir string, epoch *atomic.Uint64, change ...func(*direc
 		Deliverer:    client,
 		Archive:      archive.New(folder),
 		ArchiveEvery: time.Millisecond,
-		Serving:      func() { ready <- struct{}{} },
+		Serving: func() {
+			select {
+			case ready <- struct{}{}:
+			default: // again, after a recovery or a cycle
+			}
+		},
 	}
 	for _, f := range change {
 		f(&o)

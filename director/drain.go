@@ -2,6 +2,8 @@ package director
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -19,26 +21,28 @@ type Target interface {
 // Nobody can bring anything into it any more: its lease was taken, and it was
 // opened under a new epoch.
 type Former struct {
-	Name  string
+	Name string
+
+	// Known returns those of the ids that it holds.
 	Known func(ctx context.Context, ids []centrifuge.ID) ([]centrifuge.ID, error)
 }
 
-// DrainOptions are what a drain is made of. Holding, Target, To and Archive are
+// DrainOptions are what a drain is made of. The Holding, To, Target and Archive are
 // required; other zero fields mean the defaults of [Options].
 type DrainOptions struct {
 	Holding // the JobDB to be drained; its lease stays the caller's
 
-	// To is the name of the JobDB that the Target is to accept the jobs into. That
-	// it is the one must have been noted durably before, for whoever resumes.
+	// To is the name of the JobDB into which the Target is to accept the jobs. It
+	// must have been noted durably before, for whoever resumes the drain.
 	To     string
 	Target Target
 
-	// Former, if the drain was begun towards another JobDB before, is that one.
+	// Former is the JobDB that the drain was towards before, if To is another.
 	Former *Former
 
 	Archive *archive.Archive
 
-	// Progress, if given, hears the JobDB's ledger from time to time.
+	// Progress, if given, hears the JobDB's ledger after each batch.
 	Progress func(Ledger)
 
 	CommitInterval time.Duration
@@ -47,11 +51,50 @@ type DrainOptions struct {
 }
 
 // Drain moves the unfinished jobs of a JobDB that no Director uses any more into
-// another one, each exactly once by its id, and returns the ledger in which nothing
-// is pending. A drain that was cut short, anywhere, is resumed by another call.
+// another one, each exactly once by its id, and returns the ledger, in which nothing
+// is pending then. The jobs that were on their way to the archive are archived from
+// here. The queue policies and the transactions that must still be recognised go
+// first.
 //
-// It returns [ErrWrongJobDB] when the Target has another JobDB by now: then To must
-// be closed to everybody and be named as Former in the next call.
-func Drain(ctx context.Context, o DrainOptions) (Ledger, error) {
-	return Ledger{}, ErrUnavailable
+// A job that expires meanwhile is moved like the others, and archived where it comes
+// to: it may be there already, if the Target's answer was lost.
+//
+// What the Target refuses for now is brought again until ctx ends. A drain that was
+// cut short, anywhere, is resumed by another call. If the error is [ErrWrongJobDB],
+// the Target has another JobDB by now: another To must be chosen, once the one that
+// was is closed to everybody, and is named as Former.
+func Drain(ctx context.Context, o DrainOptions) (l Ledger, err error) {
+	if o.To == "" || o.Target == nil || o.Archive == nil || o.Lease == nil || o.Open == nil {
+		return l, errors.New("drain: Holding, To, Target and Archive are required")
+	}
+	options := Options{
+		Archive: o.Archive, Name: "drain-" + o.Name, Now: o.Now, Logger: o.Logger, CommitInterval: o.CommitInterval,
+	}
+	options.fill()
+	epoch, err := o.Lease.Advance(ctx)
+	if err != nil {
+		return l, fmt.Errorf("drain %s: raise its epoch: %w", o.Name, err)
+	}
+	db, err := o.Open(ctx, epoch)
+	if err != nil {
+		return l, fmt.Errorf("drain %s: open it: %w", o.Name, err)
+	}
+	defer func() {
+		if cerr := db.Close(); cerr != nil {
+			err = errors.Join(err, fmt.Errorf("drain %s: close it: %w", o.Name, cerr))
+		}
+	}()
+	t := newTenure(&options, o.Holding, db, newMetrics(nil))
+	t.intake = newIntakes()
+	t.others = func(*tenure) []*owned { return nil }
+	t.mover = &mover{t: t, o: &o, done: make(chan struct{})}
+	err = t.serve(ctx, t.mover.done, func() {})
+	l = t.books.total()
+	switch {
+	case err != nil:
+		return l, fmt.Errorf("drain %s: %w", o.Name, err)
+	case l.Pending() > 0:
+		return l, fmt.Errorf("drain %s: cut short with %d jobs left: %w", o.Name, l.Pending(), ctx.Err())
+	}
+	return l, nil
 }

@@ -13,7 +13,8 @@ import (
 // somebody asks.
 type gauges struct {
 	ready, accepted, jobs, oldest, queues, depth, breakers,
-	cacheBytes, cacheJobs, unflushed, intake *prometheus.Desc
+	cacheBytes, cacheJobs, unflushed, intake,
+	prepared, preparedBytes *prometheus.Desc
 }
 
 func newGauges() gauges {
@@ -21,17 +22,19 @@ func newGauges() gauges {
 		return prometheus.NewDesc("centrifuge_"+name, help, labels, nil)
 	}
 	return gauges{
-		ready:      desc("ready", "Whether jobs are accepted."),
-		accepted:   desc("jobs_accepted_total", "Jobs made durable, over the lives of the JobDBs held since the start."),
-		jobs:       desc("jobs", "Jobs by state, over the lives of the JobDBs held now.", "state"),
-		oldest:     desc("oldest_pending_seconds", "Age of the oldest unfinished job."),
-		queues:     desc("queues", "Virtual queues in memory."),
-		depth:      desc("queue_jobs", "Jobs in the scheduler: ready, waiting for a retry, or in flight.", "state"),
-		breakers:   desc("breakers_open", "Breakers that hold jobs back.", "scope"),
-		cacheBytes: desc("cache_bytes", "Bytes of payloads in memory."),
-		cacheJobs:  desc("cache_jobs", "Jobs whose payload is in memory."),
-		unflushed:  desc("transitions_unflushed", "Transitions that await their commit."),
-		intake:     desc("intake_bytes", "Bytes of jobs that were received and are not yet durable."),
+		ready:         desc("ready", "Whether jobs are accepted."),
+		accepted:      desc("jobs_accepted_total", "Jobs made durable, over the lives of the JobDBs held since the start."),
+		jobs:          desc("jobs", "Jobs by state, over the lives of the JobDBs held now.", "state"),
+		oldest:        desc("oldest_pending_seconds", "Age of the oldest unfinished job."),
+		queues:        desc("queues", "Virtual queues in memory."),
+		depth:         desc("queue_jobs", "Jobs in the scheduler: ready, waiting for a retry, or in flight.", "state"),
+		breakers:      desc("breakers_open", "Breakers that hold jobs back.", "scope"),
+		cacheBytes:    desc("cache_bytes", "Bytes of payloads in memory."),
+		cacheJobs:     desc("cache_jobs", "Jobs whose payload is in memory."),
+		unflushed:     desc("transitions_unflushed", "Transitions that await their commit."),
+		prepared:      desc("transactions_prepared", "Transactions that are neither committed nor aborted."),
+		preparedBytes: desc("transactions_prepared_bytes", "Bytes of their jobs."),
+		intake:        desc("intake_bytes", "Bytes of jobs that were received and are not yet durable."),
 	}
 }
 
@@ -40,7 +43,7 @@ func (d *Director) Collector() prometheus.Collector { return d.metrics }
 
 func (m *metrics) counters() []prometheus.Collector {
 	return []prometheus.Collector{
-		m.submits, m.attempts, m.attemptSeconds, m.commitSeconds, m.commitRows, m.readBack, m.archiveFailures, m.reopened,
+		m.submits, m.transactions, m.attempts, m.attemptSeconds, m.commitSeconds, m.commitRows, m.readBack, m.archiveFailures, m.reopened,
 	}
 }
 
@@ -52,7 +55,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	g := &m.gauges
 	for _, d := range []*prometheus.Desc{
 		g.ready, g.accepted, g.jobs, g.oldest, g.queues, g.depth, g.breakers,
-		g.cacheBytes, g.cacheJobs, g.unflushed, g.intake,
+		g.cacheBytes, g.cacheJobs, g.unflushed, g.intake, g.prepared, g.preparedBytes,
 	} {
 		ch <- d
 	}
@@ -90,6 +93,11 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(g.oldest, age)
 	gauge(g.unflushed, float64(sum.unflushed))
 	gauge(g.intake, float64(m.d.intake.bytes.Load()))
+	if t := owners[len(owners)-1].tenure.Load(); t != nil {
+		prepared, size := t.prepared.total()
+		gauge(g.prepared, float64(prepared))
+		gauge(g.preparedBytes, float64(size))
+	}
 	gauge(g.queues, float64(sum.queues))
 	gauge(g.depth, float64(sum.depth.Ready), "ready")
 	gauge(g.depth, float64(sum.depth.Waiting), "waiting")

@@ -17,13 +17,26 @@ import (
 type Submission struct {
 	TransactionID string
 	Jobs          []*centrifuge.Job
+
+	// Prepare makes the jobs durable without accepting them, until the transaction
+	// is committed; it is aborted when PrepareTTL is over, 0 for [DefaultPrepareTTL].
+	Prepare    bool
+	PrepareTTL time.Duration
+
+	// JobDB, if not empty, has the Submission refused with [ErrForeignJobDB] unless
+	// the Director would know a transaction that was logged in the JobDB of that
+	// name.
+	JobDB string
 }
 
 // Receipt answers a Submission whose jobs are durable.
 type Receipt struct {
 	TransactionID string
 	JobIDs        []centrifuge.ID
-	Repeated      bool // the transaction was known; nothing was enqueued
+	State         jobdb.TransactionState // committed or prepared
+	Deadline      time.Time              // of a prepared one
+	JobDB         string                 // the Director's
+	Repeated      bool                   // the transaction was known; nothing was enqueued
 }
 
 // intakes are the Submits that are under way, whatever JobDB they go to.
@@ -116,10 +129,16 @@ func (t *tenure) submit(ctx context.Context, s Submission, ids *centrifuge.IDs) 
 		s.TransactionID = id.String()
 	} else {
 		known, end, err := t.recall(ctx, s.TransactionID)
-		if err != nil || known.ID != "" {
-			return Receipt{known.ID, known.JobIDs, true}, err
+		if err != nil {
+			return Receipt{}, err
+		}
+		if known.ID != "" {
+			return t.again(&s, &known)
 		}
 		defer end()
+	}
+	if s.JobDB != "" && !t.remembers(s.JobDB) { // asked only now: what was known then has been looked up
+		return Receipt{}, fmt.Errorf("%w: %s", ErrForeignJobDB, s.JobDB)
 	}
 	if err := t.admit(size); err != nil {
 		return Receipt{}, err
@@ -178,31 +197,26 @@ func name(jobs []*centrifuge.Job, ids *centrifuge.IDs, now time.Time) (given giv
 // recall finds out whether the transaction is known. If it is not, the caller has
 // it registered as under way until it calls end.
 func (t *tenure) recall(ctx context.Context, id string) (known jobdb.Transaction, end func(), err error) {
-	for {
-		other, end := t.intake.begin(id)
-		if other == nil {
-			known, err := t.transaction(ctx, id)
-			switch {
-			case errors.Is(err, jobdb.ErrNotFound):
-				return jobdb.Transaction{}, end, nil
-			case err != nil:
-				err = fmt.Errorf("look up transaction %q: %w", id, err)
-			}
-			end()
-			return known, nil, err
-		}
-		select {
-		case <-other:
-		case <-ctx.Done():
-			return jobdb.Transaction{}, nil, ctx.Err()
-		}
+	end, err = t.intake.register(ctx, id)
+	if err != nil {
+		return jobdb.Transaction{}, nil, err
 	}
+	known, err = t.transaction(ctx, id)
+	switch {
+	case errors.Is(err, jobdb.ErrNotFound):
+		return jobdb.Transaction{}, end, nil
+	case err != nil:
+		err = fmt.Errorf("look up transaction %q: %w", id, err)
+	}
+	end()
+	return known, nil, err
 }
 
 // transaction looks a transaction up in the JobDBs that the Director owns.
 func (t *tenure) transaction(ctx context.Context, id string) (jobdb.Transaction, error) {
 	for _, w := range t.others(t) {
-		if known, err := w.transaction(ctx, id); !errors.Is(err, jobdb.ErrNotFound) {
+		known, err := w.transaction(ctx, id)
+		if !errors.Is(err, jobdb.ErrNotFound) {
 			return known, err
 		}
 	}
@@ -238,9 +252,13 @@ func (t *tenure) admit(size int64) error {
 		return &ExhaustedError{fmt.Sprintf("%d jobs are unfinished, as many as are accepted", total.Pending()), 10 * time.Second}
 	case t.intake.bytes.Add(size) > t.o.MaxIntakeBytes:
 		t.intake.bytes.Add(-size)
-		return &ExhaustedError{"too many jobs are being made durable", time.Second}
+		return tooMuchIntake()
 	}
 	return nil
+}
+
+func tooMuchIntake() error {
+	return &ExhaustedError{"too many jobs are being made durable", time.Second}
 }
 
 // reserve makes sure that the ids which the client chose are new.
@@ -265,22 +283,25 @@ func (t *tenure) reserve(ctx context.Context, given givenIDs) error {
 }
 
 func (t *tenure) store(s Submission, now time.Time) (Receipt, error) {
-	receipt := Receipt{TransactionID: s.TransactionID, JobIDs: make([]centrifuge.ID, len(s.Jobs))}
+	in := &intake{jobs: s.Jobs, tx: jobdb.Transaction{
+		ID: s.TransactionID, JobIDs: make([]centrifuge.ID, len(s.Jobs)), CreatedAt: now.UTC().Truncate(time.Millisecond),
+	}}
 	for i, job := range s.Jobs {
-		receipt.JobIDs[i] = job.ID
+		in.tx.JobIDs[i] = job.ID
 	}
-	in := &intake{
-		jobs: s.Jobs,
-		tx:   jobdb.Transaction{ID: s.TransactionID, JobIDs: receipt.JobIDs, CreatedAt: now.UTC().Truncate(time.Millisecond)},
-		done: make(chan error, 1),
+	if s.Prepare {
+		if err := draft(&in.tx, &s); err != nil {
+			return Receipt{}, err
+		}
+		leave, err := t.prepared.admit(int64(len(in.tx.Drafts)))
+		if err != nil {
+			return Receipt{}, err
+		}
+		defer leave()
+		in.jobs = nil // they are none yet
 	}
-	if err := t.log.submit(in); err != nil {
-		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	// The caller may give up, but the registrations that keep its transaction and
-	// ids from being brought twice must last until the outcome is known.
-	if err := <-in.done; err != nil {
+	if err := t.storeTransaction(in); err != nil {
 		return Receipt{}, err
 	}
-	return receipt, nil
+	return t.receipt(&in.tx, false), nil
 }

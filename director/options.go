@@ -79,6 +79,10 @@ type Options struct {
 	// Default 64 MiB.
 	MaxIntakeBytes int64
 
+	// MaxPreparedBytes bounds the jobs that are prepared and neither committed nor
+	// aborted. Default 256 MiB.
+	MaxPreparedBytes int64
+
 	// MaxPending bounds the unfinished jobs. Default 20,000,000.
 	MaxPending int64
 
@@ -112,11 +116,18 @@ func (o Options) withDefaults() (Options, error) {
 	case o.Archive == nil:
 		return o, errors.New("director: Options.Archive is required")
 	}
+	o.fill()
+	return o, nil
+}
+
+// fill fills in the defaults of what is not required.
+func (o *Options) fill() {
 	o.Name = cmp.Or(o.Name, "director")
 	o.CommitInterval = cmp.Or(o.CommitInterval, 2*time.Millisecond)
 	o.MaxUnflushed = cmp.Or(o.MaxUnflushed, 20_000)
 	o.CacheBytes = cmp.Or(o.CacheBytes, 64<<20)
 	o.MaxIntakeBytes = cmp.Or(o.MaxIntakeBytes, 64<<20)
+	o.MaxPreparedBytes = cmp.Or(o.MaxPreparedBytes, 256<<20)
 	o.MaxPending = cmp.Or(o.MaxPending, 20_000_000)
 	o.ArchiveJobs = cmp.Or(o.ArchiveJobs, 1000)
 	o.ArchiveBytes = cmp.Or(o.ArchiveBytes, 8<<20)
@@ -135,5 +146,4 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	return o, nil
 }

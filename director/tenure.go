@@ -26,7 +26,10 @@ type tenure struct {
 	books    *books
 	archiver *archiver
 	intake   *intakes
-	others   func(*tenure) []*owned // that the Director has beside this one, the oldest first
+	prepared *preparations
+	others   func(*tenure) []*owned  // that the Director has beside this one, the oldest first
+	heirTo   func(jobDB string) bool // its transactions were handed over to this one
+	mover    *mover                  // of a tenure that drains its JobDB, nil otherwise
 	metrics  *metrics
 	calls    calls // which the tenure waits for when it is retired
 
@@ -49,6 +52,7 @@ type tenure struct {
 		loaded  []attempt // read back from the JobDB; their slots are reserved
 		missing []missing // to be read back
 		workers int
+		flights []*flight // of the workers, one each
 		parked  int
 		held    error // why commits are refused, and no attempt is begun
 		ending  bool  // workers end
@@ -74,12 +78,13 @@ type missing struct {
 func newTenure(o *Options, h Holding, db jobdb.DB, m *metrics) *tenure {
 	t := &tenure{
 		o: o, name: h.Name, lease: h.Lease, db: db, metrics: m,
-		log:     newCommitter(db, o.CommitInterval, o.Now, m),
-		books:   newBooks(),
-		failed:  make(chan error, 1),
-		clock:   make(chan struct{}, 1),
-		missed:  make(chan struct{}, 1),
-		expired: make(chan struct{}, 1),
+		log:      newCommitter(db, o.CommitInterval, o.Now, m),
+		books:    newBooks(),
+		prepared: newPreparations(o.MaxPreparedBytes),
+		failed:   make(chan error, 1),
+		clock:    make(chan struct{}, 1),
+		missed:   make(chan struct{}, 1),
+		expired:  make(chan struct{}, 1),
 	}
 	t.log.apply = t.apply
 	t.log.stall = t.hold
@@ -124,8 +129,8 @@ func (t *tenure) serve(ctx context.Context, retire <-chan struct{}, recovered fu
 	defer stopRecovery()
 	var crew sync.WaitGroup
 	crew.Go(func() { t.watchLease(helpers, stopRecovery) })
-	if closed(retire) {
-		t.beginNoMore() // it was retired before, and ended in doubt
+	if closed(retire) || t.mover != nil { // it was retired before, and ended in doubt; or drains
+		t.beginNoMore()
 	}
 	if err := t.recover(recovery); err != nil {
 		t.endWorkers(errShutdown) // what recovery committed may have woken some
@@ -144,9 +149,14 @@ func (t *tenure) serve(ctx context.Context, retire <-chan struct{}, recovered fu
 	archiving, stopArchiving := context.WithCancel(helpers)
 	defer stopArchiving()
 	archived := make(chan struct{})
-	crew.Go(func() { t.keepTime(helpers) })
-	crew.Go(func() { t.load(helpers) })
-	crew.Go(func() { t.watchDisk(helpers) })
+	if t.mover != nil {
+		crew.Go(func() { t.mover.run(helpers) })
+	} else {
+		crew.Go(func() { t.keepTime(helpers) })
+		crew.Go(func() { t.load(helpers) })
+		crew.Go(func() { t.watchDisk(helpers) })
+		crew.Go(func() { t.abortOverdue(helpers) })
+	}
 	crew.Go(func() {
 		defer close(archived)
 		t.archiver.run(archiving)
@@ -275,7 +285,11 @@ func (t *tenure) fail(err error) {
 // the scheduler. The committer calls it after each commit.
 func (t *tenure) apply(g *group) {
 	t.books.apply(g.effects)
+	t.prepared.apply(g.batch.Transactions)
 	t.observe(g)
+	if t.mover != nil {
+		return
+	}
 	now := t.o.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -329,8 +343,13 @@ func (t *tenure) mindClockLocked(now time.Time) {
 	if !next.After(now) {
 		next = now.Add(clockStep)
 	}
-	if next.Before(t.mu.wakeAt) {
-		t.mu.wakeAt = next
+	t.wakeAtLocked(next)
+}
+
+// wakeAtLocked makes keepTime look again at the given time, if it would later.
+func (t *tenure) wakeAtLocked(at time.Time) {
+	if at.Before(t.mu.wakeAt) {
+		t.mu.wakeAt = at
 		poke(t.clock)
 	}
 }
@@ -352,9 +371,11 @@ func (t *tenure) keepTime(ctx context.Context) {
 		}
 		t.mu.Lock()
 		now := t.o.Now()
-		wait := time.Hour
+		wait := t.logLongLocked(now).Sub(now)
 		if next, ok := t.mu.sched.Next(now); ok {
-			if wait = next.Sub(now); wait <= 0 {
+			if next.After(now) {
+				wait = min(wait, next.Sub(now))
+			} else {
 				t.wakeLocked()
 				poke(t.expired)
 				wait = clockStep

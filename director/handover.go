@@ -1,0 +1,90 @@
+package director
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"centrifuge/jobdb"
+)
+
+// remembered is for how long a Submit is recognised when it is repeated, whatever
+// JobDB is the current one by then.
+const remembered = 15 * time.Minute
+
+// handOver makes the recent transactions durable in the JobDB that is current now.
+func (w *owned) handOver(ctx context.Context, db jobdb.DB) error {
+	to := w.d.owner.Load()
+	b := bringer{db: db, pass: func(transactions []jobdb.Transaction) error {
+		return w.d.adopt(ctx, w.Name, transactions)
+	}}
+	if err := b.bring(ctx, w.d.o.Now()); err != nil {
+		return fmt.Errorf("hand the transactions over: %w", err)
+	}
+	if err := db.Commit(ctx, &jobdb.Batch{Transactions: b.moved}); err != nil {
+		return fmt.Errorf("log that prepared transactions were handed over: %w", err)
+	}
+	w.d.inherit(to, w)
+	w.handedOver.Store(true)
+	return nil
+}
+
+// bringer passes on the transactions that must be known where the jobs of a JobDB
+// are next: those that are prepared still, and those that ended not long ago.
+type bringer struct {
+	db    jobdb.DB
+	pass  func([]jobdb.Transaction) error // makes them durable there
+	moved []jobdb.Transaction             // to be logged here: the ends of the prepared ones
+
+	batch []jobdb.Transaction
+	size  int64
+}
+
+func (b *bringer) bring(ctx context.Context, now time.Time) error {
+	prepared, err := b.db.Prepared(ctx)
+	if err != nil {
+		return fmt.Errorf("list the prepared transactions: %w", err)
+	}
+	for _, p := range prepared {
+		tx, err := b.db.Transaction(ctx, p.ID)
+		if err != nil {
+			return fmt.Errorf("look up transaction %q: %w", p.ID, err)
+		}
+		if tx.Drafts, err = b.db.Drafts(ctx, p.ID); err != nil {
+			return fmt.Errorf("read the drafts of transaction %q: %w", p.ID, err)
+		}
+		if err := b.add(tx); err != nil {
+			return err
+		}
+		b.moved = append(b.moved, jobdb.Transaction{
+			ID: tx.ID, State: jobdb.TransactionMoved, JobIDs: tx.JobIDs, CreatedAt: now.UTC().Truncate(time.Millisecond),
+		})
+	}
+	for tx, err := range b.db.Ended(ctx, now.Add(-remembered)) {
+		if err != nil {
+			return fmt.Errorf("read the recent transactions: %w", err)
+		}
+		if err := b.add(tx); err != nil {
+			return err
+		}
+	}
+	return b.flush()
+}
+
+func (b *bringer) add(tx jobdb.Transaction) error {
+	b.batch = append(b.batch, tx)
+	b.size += transactionSize(&tx)
+	if len(b.batch) < transferCount && b.size < transferBytes {
+		return nil
+	}
+	return b.flush()
+}
+
+func (b *bringer) flush() error {
+	if len(b.batch) == 0 {
+		return nil
+	}
+	err := b.pass(b.batch)
+	b.batch, b.size = nil, 0
+	return err
+}
