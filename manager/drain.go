@@ -11,8 +11,8 @@ import (
 // It is guarded by Manager.mu.
 type drain struct {
 	running   bool
-	began     time.Time // the last time
-	notBefore time.Time // it is tried again, after a failure
+	cancel    context.CancelFunc // ends it, while it runs
+	notBefore time.Time          // it is tried again, after a failure
 	failures  int
 	err       error   // of the last time
 	ledger    *Ledger // as heard last; nil before
@@ -24,6 +24,23 @@ const (
 	drainAgain     = time.Second
 	drainAgainMost = time.Minute
 )
+
+// endStranded ends the drains whose target is nobody's any more, and which would
+// offer their jobs for ever. What is next is for their next try to find out.
+func (m *Manager) endStranded(_ context.Context, v *view) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range v.records {
+		d := m.mu.drains[r.Name]
+		if d == nil || !d.running || r.State != StateDraining {
+			continue
+		}
+		if target := find(v.records, r.Target); target == nil || target.State != StateLive {
+			d.cancel()
+		}
+	}
+	return nil
+}
 
 // startDrains has what Directors let go of drained, the oldest first. What another
 // drain goes to is left alone until that is done with it.
@@ -54,9 +71,11 @@ func (m *Manager) startDrains(ctx context.Context, v *view) error {
 		if d.running || now.Before(d.notBefore) {
 			continue
 		}
-		d.running, d.began = true, now
+		ctx, cancel := context.WithCancel(ctx)
+		d.running, d.cancel = true, cancel
 		running++
 		m.draining.Go(func() {
+			defer cancel()
 			err := m.drain(ctx, r.Name)
 			m.drained(ctx, r.Name, d, err)
 		})
@@ -76,7 +95,8 @@ func (m *Manager) drained(ctx context.Context, name string, d *drain, err error)
 	case err == nil:
 		delete(m.mu.drains, name)
 		m.look()
-	case ctx.Err() != nil:
+	case ctx.Err() != nil: // stranded, or the Manager ends
+		m.look()
 	case errors.Is(err, errWait):
 		d.notBefore = m.o.Now().Add(m.o.Interval)
 	default:

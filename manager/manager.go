@@ -167,7 +167,7 @@ func (m *Manager) pass(ctx context.Context) error {
 		return err
 	}
 	for _, step := range [...]func(context.Context, *view) error{
-		m.adopt, m.makeSpares, m.releaseOrphans, m.cycleFull, m.startDrains, m.dropEmpty, m.fold,
+		m.adopt, m.makeSpares, m.releaseOrphans, m.cycleFull, m.endStranded, m.startDrains, m.dropEmpty, m.fold,
 	} {
 		if ctx.Err() != nil {
 			return ctx.Err()
