@@ -41,6 +41,8 @@ func newPool(t *testing.T) *pool {
 	return p
 }
 
+func (p *pool) path(name string) string { return filepath.Join(p.dir, name+".db") }
+
 // acquire acquires a JobDB that nobody had before.
 func (p *pool) acquire(context.Context) (director.Holding, error) {
 	p.mu.Lock()
@@ -63,7 +65,7 @@ func (p *pool) hold(t *testing.T, name string) director.Holding {
 
 func (p *pool) holdLocked(name string) (director.Holding, error) {
 	h := director.Holding{Name: name, Open: func(ctx context.Context, epoch uint64) (jobdb.DB, error) {
-		db, err := sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(p.dir, name+".db"), Epoch: epoch})
+		db, err := sqlite.Open(ctx, sqlite.Options{Path: p.path(name), Epoch: epoch})
 		if err != nil || p.fault == nil {
 			return db, err
 		}
