@@ -226,7 +226,7 @@ func (d *Director) Ready() error {
 func (d *Director) current() (*tenure, error) {
 	t, status := d.taking()
 	if t == nil {
-		return nil, fmt.Errorf("%w (%s)", ErrUnavailable, status)
+		return nil, fmt.Errorf("%w (%s)", ErrNotServing, status)
 	}
 	return t, nil
 }

@@ -13,6 +13,9 @@ import (
 // same transaction id is safe.
 var ErrUnavailable = errors.New("the director is not serving; repeat the call with the same transaction id")
 
+// ErrNotServing is an [ErrUnavailable] of which it is known that nothing was done.
+var ErrNotServing = fmt.Errorf("nothing was stored: %w", ErrUnavailable)
+
 // ErrNotFound means that there is no such job.
 var ErrNotFound = errors.New("no such job")
 

@@ -10,6 +10,7 @@ import (
 
 	"centrifuge"
 	"centrifuge/delivery"
+	"centrifuge/jobdb"
 )
 
 // metrics are the Director's counters, and a collector of those figures that are
@@ -22,6 +23,7 @@ type metrics struct {
 	recovered atomic.Int64 // jobs read by the recovery under way
 
 	submits         *prometheus.CounterVec
+	transactions    *prometheus.CounterVec
 	attempts        *prometheus.CounterVec
 	attemptSeconds  *prometheus.HistogramVec
 	commitSeconds   prometheus.Histogram
@@ -42,6 +44,10 @@ func newMetrics(d *Director) *metrics {
 		submits: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "centrifuge_submits_total", Help: "Submits by result.",
 		}, []string{"result"}),
+		transactions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "centrifuge_prepared_transactions_total",
+			Help: "Prepared transactions by how they ended: committed, aborted, or expired for not being committed in time.",
+		}, []string{"end"}),
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "centrifuge_attempts_total", Help: "Attempts by outcome and by status or error code.",
 		}, []string{"outcome", "code"}),
@@ -75,10 +81,11 @@ func (m *metrics) submitted(repeated bool, err error) {
 	var (
 		invalid   *InvalidError
 		exists    *ExistsError
+		ended     *TransactionError
 		exhausted *ExhaustedError
 	)
 	switch {
-	case errors.As(err, &invalid), errors.As(err, &exists):
+	case errors.As(err, &invalid), errors.As(err, &exists), errors.As(err, &ended):
 		result = "invalid"
 	case errors.As(err, &exhausted):
 		result = "exhausted"
@@ -88,6 +95,14 @@ func (m *metrics) submitted(repeated bool, err error) {
 		result = "repeated"
 	}
 	m.submits.WithLabelValues(result).Inc()
+}
+
+func (m *metrics) transactionEnded(to jobdb.TransactionState) {
+	end := "committed"
+	if to == jobdb.TransactionAborted {
+		end = "aborted"
+	}
+	m.transactions.WithLabelValues(end).Inc()
 }
 
 func (m *metrics) attempted(r *delivery.Result) {

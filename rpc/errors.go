@@ -24,6 +24,7 @@ func answerTo(err error) (answer *connect.Error, known bool) {
 	var (
 		invalid   *director.InvalidError
 		exists    *director.ExistsError
+		ended     *director.TransactionError
 		exhausted *director.ExhaustedError
 		denied    *access.DeniedError
 	)
@@ -34,12 +35,18 @@ func answerTo(err error) (answer *connect.Error, known bool) {
 		return invalidArgument(invalid), true
 	case errors.As(err, &exists):
 		return newAnswer(connect.CodeAlreadyExists, exists), true
+	case errors.As(err, &ended):
+		return transactionError(ended), true
 	case errors.As(err, &exhausted):
 		return resourceExhausted(exhausted), true
 	case errors.As(err, &denied):
 		return newAnswer(connect.CodePermissionDenied, denied), true
 	case errors.Is(err, director.ErrNotFound):
 		return newAnswer(connect.CodeNotFound, director.ErrNotFound), true
+	case errors.Is(err, director.ErrForeignJobDB):
+		return withReason(newAnswer(connect.CodeFailedPrecondition, err), foreignJobDB), true
+	case errors.Is(err, director.ErrNotServing):
+		return withReason(newAnswer(connect.CodeUnavailable, err), notStored), true
 	case errors.Is(err, director.ErrUnavailable):
 		return newAnswer(connect.CodeUnavailable, err), true
 	case errors.Is(err, context.Canceled):
@@ -78,6 +85,12 @@ func resourceExhausted(e *director.ExhaustedError) *connect.Error {
 	wait := max(e.RetryAfter, time.Second)
 	answer.Meta().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	addDetail(answer, &errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
+	return answer
+}
+
+// withReason tells programs why, in a google.rpc.ErrorInfo.
+func withReason(answer *connect.Error, reason string) *connect.Error {
+	addDetail(answer, &errdetails.ErrorInfo{Reason: reason, Domain: "centrifuge"})
 	return answer
 }
 

@@ -64,6 +64,23 @@ func (f *fake) Submit(ctx context.Context, s director.Submission) (director.Rece
 	return receipt, nil
 }
 
+func (f *fake) Commit(_ context.Context, id string) (jobdb.Transaction, error) {
+	f.ask(id)
+	return jobdb.Transaction{ID: id}, nil
+}
+
+func (f *fake) Abort(_ context.Context, id string) (jobdb.Transaction, error) {
+	f.ask(id)
+	return jobdb.Transaction{ID: id, State: jobdb.TransactionAborted}, nil
+}
+
+func (f *fake) Transactions(_ context.Context, ids []string) ([]jobdb.Transaction, error) {
+	f.ask(ids)
+	return nil, nil
+}
+
+func (f *fake) Status() director.Status { return director.Status{JobDB: "jobdb-000001"} }
+
 func (f *fake) Get(_ context.Context, id centrifuge.ID) (jobdb.Trace, error) {
 	if f.get == nil {
 		return jobdb.Trace{}, director.ErrNotFound

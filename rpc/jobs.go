@@ -3,18 +3,27 @@ package rpc
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"centrifuge"
 	"centrifuge/access"
 	"centrifuge/director"
 	pb "centrifuge/gen/centrifuge/v1"
+	"centrifuge/jobdb"
 )
 
 // jobService serves centrifuge.v1.JobService.
-type jobService struct{ backend JobBackend }
+type jobService struct {
+	backend JobBackend
+	submits atomic.Int32 // under way
+}
+
+// load is how many Submits are under way.
+func (s *jobService) load() uint32 { return uint32(max(0, s.submits.Load())) }
 
 func (s *jobService) Submit(
 	ctx context.Context, req *connect.Request[pb.SubmitRequest],
@@ -26,14 +35,23 @@ func (s *jobService) Submit(
 	if err := maySubmit(access.From(ctx), submission.Jobs); err != nil {
 		return nil, err
 	}
+	s.submits.Add(1)
+	defer s.submits.Add(-1)
 	receipt, err := s.backend.Submit(ctx, submission)
 	if err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&pb.SubmitResponse{
+	response := &pb.SubmitResponse{
 		TransactionId: receipt.TransactionID,
 		JobIds:        idStrings(receipt.JobIDs),
-	}), nil
+		State:         newTransactionState(receipt.State),
+		Jobdb:         receipt.JobDB,
+		Load:          s.load(),
+	}
+	if receipt.State == jobdb.TransactionPrepared {
+		response.Deadline = timestamppb.New(receipt.Deadline)
+	}
+	return connect.NewResponse(response), nil
 }
 
 func (s *jobService) Get(

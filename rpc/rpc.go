@@ -30,6 +30,10 @@ type Backends struct {
 // JobBackend is behind JobService.
 type JobBackend interface {
 	Submit(context.Context, director.Submission) (director.Receipt, error)
+	Commit(ctx context.Context, transactionID string) (jobdb.Transaction, error)
+	Abort(ctx context.Context, transactionID string) (jobdb.Transaction, error)
+	Transactions(ctx context.Context, ids []string) ([]jobdb.Transaction, error)
+	Status() director.Status
 	Get(context.Context, centrifuge.ID) (jobdb.Trace, error)
 }
 

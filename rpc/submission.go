@@ -21,7 +21,14 @@ func newSubmission(m *pb.SubmitRequest, now time.Time) (director.Submission, err
 			return director.Submission{}, f.err
 		}
 	}
-	return director.Submission{TransactionID: m.GetTransactionId(), Jobs: jobs}, nil
+	f := fields{index: -1}
+	ttl := f.duration("prepare_ttl", m.GetPrepareTtl())
+	if ttl > 0 && !m.GetPrepare() {
+		f.fail("prepare_ttl", "is given without prepare")
+	}
+	return director.Submission{
+		TransactionID: m.GetTransactionId(), Jobs: jobs, Prepare: m.GetPrepare(), PrepareTTL: ttl, JobDB: m.GetJobdb(),
+	}, f.err
 }
 
 // draft reads a job as its sender describes it.

@@ -23,6 +23,67 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// TransactionState is how far a transaction has come.
+type TransactionState int32
+
+const (
+	// Not said.
+	TransactionState_TRANSACTION_STATE_UNSPECIFIED TransactionState = 0
+	// This Director knows no such transaction; another may.
+	TransactionState_TRANSACTION_STATE_UNKNOWN TransactionState = 1
+	// Its jobs are durable, and not yet accepted.
+	TransactionState_TRANSACTION_STATE_PREPARED TransactionState = 2
+	// Its jobs are accepted. Final.
+	TransactionState_TRANSACTION_STATE_COMMITTED TransactionState = 3
+	// Its jobs will never be accepted. Final.
+	TransactionState_TRANSACTION_STATE_ABORTED TransactionState = 4
+)
+
+// Enum value maps for TransactionState.
+var (
+	TransactionState_name = map[int32]string{
+		0: "TRANSACTION_STATE_UNSPECIFIED",
+		1: "TRANSACTION_STATE_UNKNOWN",
+		2: "TRANSACTION_STATE_PREPARED",
+		3: "TRANSACTION_STATE_COMMITTED",
+		4: "TRANSACTION_STATE_ABORTED",
+	}
+	TransactionState_value = map[string]int32{
+		"TRANSACTION_STATE_UNSPECIFIED": 0,
+		"TRANSACTION_STATE_UNKNOWN":     1,
+		"TRANSACTION_STATE_PREPARED":    2,
+		"TRANSACTION_STATE_COMMITTED":   3,
+		"TRANSACTION_STATE_ABORTED":     4,
+	}
+)
+
+func (x TransactionState) Enum() *TransactionState {
+	p := new(TransactionState)
+	*p = x
+	return p
+}
+
+func (x TransactionState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TransactionState) Descriptor() protoreflect.EnumDescriptor {
+	return file_centrifuge_v1_job_proto_enumTypes[0].Descriptor()
+}
+
+func (TransactionState) Type() protoreflect.EnumType {
+	return &file_centrifuge_v1_job_proto_enumTypes[0]
+}
+
+func (x TransactionState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TransactionState.Descriptor instead.
+func (TransactionState) EnumDescriptor() ([]byte, []int) {
+	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{0}
+}
+
 // Encoding is how an outbound body is compressed.
 type Encoding int32
 
@@ -60,11 +121,11 @@ func (x Encoding) String() string {
 }
 
 func (Encoding) Descriptor() protoreflect.EnumDescriptor {
-	return file_centrifuge_v1_job_proto_enumTypes[0].Descriptor()
+	return file_centrifuge_v1_job_proto_enumTypes[1].Descriptor()
 }
 
 func (Encoding) Type() protoreflect.EnumType {
-	return &file_centrifuge_v1_job_proto_enumTypes[0]
+	return &file_centrifuge_v1_job_proto_enumTypes[1]
 }
 
 func (x Encoding) Number() protoreflect.EnumNumber {
@@ -73,7 +134,7 @@ func (x Encoding) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Encoding.Descriptor instead.
 func (Encoding) EnumDescriptor() ([]byte, []int) {
-	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{0}
+	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{1}
 }
 
 // JobState is where a job stands.
@@ -137,11 +198,11 @@ func (x JobState) String() string {
 }
 
 func (JobState) Descriptor() protoreflect.EnumDescriptor {
-	return file_centrifuge_v1_job_proto_enumTypes[1].Descriptor()
+	return file_centrifuge_v1_job_proto_enumTypes[2].Descriptor()
 }
 
 func (JobState) Type() protoreflect.EnumType {
-	return &file_centrifuge_v1_job_proto_enumTypes[1]
+	return &file_centrifuge_v1_job_proto_enumTypes[2]
 }
 
 func (x JobState) Number() protoreflect.EnumNumber {
@@ -150,7 +211,7 @@ func (x JobState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use JobState.Descriptor instead.
 func (JobState) EnumDescriptor() ([]byte, []int) {
-	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{1}
+	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{2}
 }
 
 // SubmitRequest is a batch of jobs: 5,000 jobs and 32 MiB at most.
@@ -160,7 +221,17 @@ type SubmitRequest struct {
 	// nothing. 1 to 128 printable ASCII characters; made up by the server if empty.
 	TransactionId string `protobuf:"bytes,1,opt,name=transaction_id,json=transactionId,proto3" json:"transaction_id,omitempty"`
 	// The jobs, in the order of the answer's ids.
-	Jobs          []*JobSpec `protobuf:"bytes,2,rep,name=jobs,proto3" json:"jobs,omitempty"`
+	Jobs []*JobSpec `protobuf:"bytes,2,rep,name=jobs,proto3" json:"jobs,omitempty"`
+	// Makes the jobs durable without accepting them: nothing is delivered until
+	// Commit is called with the transaction id. What is not committed before
+	// prepare_ttl is over is aborted.
+	Prepare bool `protobuf:"varint,3,opt,name=prepare,proto3" json:"prepare,omitempty"`
+	// How long a prepared transaction may stay so; 1 minute if absent, 15 minutes
+	// at most. Only with prepare.
+	PrepareTtl *durationpb.Duration `protobuf:"bytes,4,opt,name=prepare_ttl,json=prepareTtl,proto3" json:"prepare_ttl,omitempty"`
+	// Refuses the request unless the Director knows the transactions of this
+	// JobDB, so that a repeated Submit is recognised. Not checked if empty.
+	Jobdb         string `protobuf:"bytes,5,opt,name=jobdb,proto3" json:"jobdb,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -209,13 +280,43 @@ func (x *SubmitRequest) GetJobs() []*JobSpec {
 	return nil
 }
 
+func (x *SubmitRequest) GetPrepare() bool {
+	if x != nil {
+		return x.Prepare
+	}
+	return false
+}
+
+func (x *SubmitRequest) GetPrepareTtl() *durationpb.Duration {
+	if x != nil {
+		return x.PrepareTtl
+	}
+	return nil
+}
+
+func (x *SubmitRequest) GetJobdb() string {
+	if x != nil {
+		return x.Jobdb
+	}
+	return ""
+}
+
 // SubmitResponse tells what the jobs are called.
 type SubmitResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The transaction's id, as given or made up.
 	TransactionId string `protobuf:"bytes,1,opt,name=transaction_id,json=transactionId,proto3" json:"transaction_id,omitempty"`
 	// The id of each job, in the order of the request.
-	JobIds        []string `protobuf:"bytes,2,rep,name=job_ids,json=jobIds,proto3" json:"job_ids,omitempty"`
+	JobIds []string `protobuf:"bytes,2,rep,name=job_ids,json=jobIds,proto3" json:"job_ids,omitempty"`
+	// How far the transaction has come: committed, or prepared if that was asked
+	// for.
+	State TransactionState `protobuf:"varint,3,opt,name=state,proto3,enum=centrifuge.v1.TransactionState" json:"state,omitempty"`
+	// When it will be aborted, if it is prepared.
+	Deadline *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	// The JobDB in which it is.
+	Jobdb string `protobuf:"bytes,5,opt,name=jobdb,proto3" json:"jobdb,omitempty"`
+	// How many Submits the Director has under way, for clients that may choose.
+	Load          uint32 `protobuf:"varint,6,opt,name=load,proto3" json:"load,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -264,6 +365,410 @@ func (x *SubmitResponse) GetJobIds() []string {
 	return nil
 }
 
+func (x *SubmitResponse) GetState() TransactionState {
+	if x != nil {
+		return x.State
+	}
+	return TransactionState_TRANSACTION_STATE_UNSPECIFIED
+}
+
+func (x *SubmitResponse) GetDeadline() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Deadline
+	}
+	return nil
+}
+
+func (x *SubmitResponse) GetJobdb() string {
+	if x != nil {
+		return x.Jobdb
+	}
+	return ""
+}
+
+func (x *SubmitResponse) GetLoad() uint32 {
+	if x != nil {
+		return x.Load
+	}
+	return 0
+}
+
+// CommitRequest names prepared transactions: 1 to 100 of them.
+type CommitRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Their ids.
+	TransactionIds []string `protobuf:"bytes,1,rep,name=transaction_ids,json=transactionIds,proto3" json:"transaction_ids,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *CommitRequest) Reset() {
+	*x = CommitRequest{}
+	mi := &file_centrifuge_v1_job_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommitRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommitRequest) ProtoMessage() {}
+
+func (x *CommitRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_job_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommitRequest.ProtoReflect.Descriptor instead.
+func (*CommitRequest) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *CommitRequest) GetTransactionIds() []string {
+	if x != nil {
+		return x.TransactionIds
+	}
+	return nil
+}
+
+// CommitResponse tells of each transaction, in the order of the request.
+type CommitResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// All of them committed.
+	Transactions  []*Transaction `protobuf:"bytes,1,rep,name=transactions,proto3" json:"transactions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommitResponse) Reset() {
+	*x = CommitResponse{}
+	mi := &file_centrifuge_v1_job_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommitResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommitResponse) ProtoMessage() {}
+
+func (x *CommitResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_job_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommitResponse.ProtoReflect.Descriptor instead.
+func (*CommitResponse) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *CommitResponse) GetTransactions() []*Transaction {
+	if x != nil {
+		return x.Transactions
+	}
+	return nil
+}
+
+// AbortRequest names prepared transactions: 1 to 100 of them.
+type AbortRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Their ids.
+	TransactionIds []string `protobuf:"bytes,1,rep,name=transaction_ids,json=transactionIds,proto3" json:"transaction_ids,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *AbortRequest) Reset() {
+	*x = AbortRequest{}
+	mi := &file_centrifuge_v1_job_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AbortRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AbortRequest) ProtoMessage() {}
+
+func (x *AbortRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_job_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AbortRequest.ProtoReflect.Descriptor instead.
+func (*AbortRequest) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *AbortRequest) GetTransactionIds() []string {
+	if x != nil {
+		return x.TransactionIds
+	}
+	return nil
+}
+
+// AbortResponse tells of each transaction, in the order of the request.
+type AbortResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// All of them aborted.
+	Transactions  []*Transaction `protobuf:"bytes,1,rep,name=transactions,proto3" json:"transactions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AbortResponse) Reset() {
+	*x = AbortResponse{}
+	mi := &file_centrifuge_v1_job_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AbortResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AbortResponse) ProtoMessage() {}
+
+func (x *AbortResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_job_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AbortResponse.ProtoReflect.Descriptor instead.
+func (*AbortResponse) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *AbortResponse) GetTransactions() []*Transaction {
+	if x != nil {
+		return x.Transactions
+	}
+	return nil
+}
+
+// TransactionsRequest asks for transactions: 100 at most.
+type TransactionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Their ids.
+	Ids           []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TransactionsRequest) Reset() {
+	*x = TransactionsRequest{}
+	mi := &file_centrifuge_v1_job_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransactionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransactionsRequest) ProtoMessage() {}
+
+func (x *TransactionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_job_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransactionsRequest.ProtoReflect.Descriptor instead.
+func (*TransactionsRequest) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *TransactionsRequest) GetIds() []string {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+// TransactionsResponse tells of each transaction, in the order of the request.
+type TransactionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How far they have come.
+	Transactions []*Transaction `protobuf:"bytes,1,rep,name=transactions,proto3" json:"transactions,omitempty"`
+	// The Director's present JobDB.
+	Jobdb string `protobuf:"bytes,2,opt,name=jobdb,proto3" json:"jobdb,omitempty"`
+	// How many Submits the Director has under way.
+	Load          uint32 `protobuf:"varint,3,opt,name=load,proto3" json:"load,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TransactionsResponse) Reset() {
+	*x = TransactionsResponse{}
+	mi := &file_centrifuge_v1_job_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TransactionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TransactionsResponse) ProtoMessage() {}
+
+func (x *TransactionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_job_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TransactionsResponse.ProtoReflect.Descriptor instead.
+func (*TransactionsResponse) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *TransactionsResponse) GetTransactions() []*Transaction {
+	if x != nil {
+		return x.Transactions
+	}
+	return nil
+}
+
+func (x *TransactionsResponse) GetJobdb() string {
+	if x != nil {
+		return x.Jobdb
+	}
+	return ""
+}
+
+func (x *TransactionsResponse) GetLoad() uint32 {
+	if x != nil {
+		return x.Load
+	}
+	return 0
+}
+
+// Transaction is a Submit and how far it has come.
+type Transaction struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// How far it has come.
+	State TransactionState `protobuf:"varint,2,opt,name=state,proto3,enum=centrifuge.v1.TransactionState" json:"state,omitempty"`
+	// The ids of its jobs, in the order of the Submit; none if it is unknown.
+	JobIds []string `protobuf:"bytes,3,rep,name=job_ids,json=jobIds,proto3" json:"job_ids,omitempty"`
+	// When it came to that state; absent if it is unknown.
+	Time *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
+	// When it will be aborted, if it is prepared.
+	Deadline      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Transaction) Reset() {
+	*x = Transaction{}
+	mi := &file_centrifuge_v1_job_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Transaction) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Transaction) ProtoMessage() {}
+
+func (x *Transaction) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_job_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Transaction.ProtoReflect.Descriptor instead.
+func (*Transaction) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Transaction) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Transaction) GetState() TransactionState {
+	if x != nil {
+		return x.State
+	}
+	return TransactionState_TRANSACTION_STATE_UNSPECIFIED
+}
+
+func (x *Transaction) GetJobIds() []string {
+	if x != nil {
+		return x.JobIds
+	}
+	return nil
+}
+
+func (x *Transaction) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *Transaction) GetDeadline() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Deadline
+	}
+	return nil
+}
+
 // JobSpec is one HTTP request to be made.
 type JobSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -298,7 +803,7 @@ type JobSpec struct {
 
 func (x *JobSpec) Reset() {
 	*x = JobSpec{}
-	mi := &file_centrifuge_v1_job_proto_msgTypes[2]
+	mi := &file_centrifuge_v1_job_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -310,7 +815,7 @@ func (x *JobSpec) String() string {
 func (*JobSpec) ProtoMessage() {}
 
 func (x *JobSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_job_proto_msgTypes[2]
+	mi := &file_centrifuge_v1_job_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -323,7 +828,7 @@ func (x *JobSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobSpec.ProtoReflect.Descriptor instead.
 func (*JobSpec) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{2}
+	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *JobSpec) GetId() string {
@@ -423,7 +928,7 @@ type Header struct {
 
 func (x *Header) Reset() {
 	*x = Header{}
-	mi := &file_centrifuge_v1_job_proto_msgTypes[3]
+	mi := &file_centrifuge_v1_job_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -435,7 +940,7 @@ func (x *Header) String() string {
 func (*Header) ProtoMessage() {}
 
 func (x *Header) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_job_proto_msgTypes[3]
+	mi := &file_centrifuge_v1_job_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -448,7 +953,7 @@ func (x *Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Header.ProtoReflect.Descriptor instead.
 func (*Header) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{3}
+	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Header) GetName() string {
@@ -481,7 +986,7 @@ type RetryPolicy struct {
 
 func (x *RetryPolicy) Reset() {
 	*x = RetryPolicy{}
-	mi := &file_centrifuge_v1_job_proto_msgTypes[4]
+	mi := &file_centrifuge_v1_job_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -493,7 +998,7 @@ func (x *RetryPolicy) String() string {
 func (*RetryPolicy) ProtoMessage() {}
 
 func (x *RetryPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_job_proto_msgTypes[4]
+	mi := &file_centrifuge_v1_job_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -506,7 +1011,7 @@ func (x *RetryPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryPolicy.ProtoReflect.Descriptor instead.
 func (*RetryPolicy) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{4}
+	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RetryPolicy) GetMinBackoff() *durationpb.Duration {
@@ -541,7 +1046,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_centrifuge_v1_job_proto_msgTypes[5]
+	mi := &file_centrifuge_v1_job_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -553,7 +1058,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_job_proto_msgTypes[5]
+	mi := &file_centrifuge_v1_job_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -566,7 +1071,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{5}
+	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetRequest) GetId() string {
@@ -589,7 +1094,7 @@ type GetResponse struct {
 
 func (x *GetResponse) Reset() {
 	*x = GetResponse{}
-	mi := &file_centrifuge_v1_job_proto_msgTypes[6]
+	mi := &file_centrifuge_v1_job_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -601,7 +1106,7 @@ func (x *GetResponse) String() string {
 func (*GetResponse) ProtoMessage() {}
 
 func (x *GetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_job_proto_msgTypes[6]
+	mi := &file_centrifuge_v1_job_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -614,7 +1119,7 @@ func (x *GetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResponse.ProtoReflect.Descriptor instead.
 func (*GetResponse) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{6}
+	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetResponse) GetJob() *Job {
@@ -670,7 +1175,7 @@ type Job struct {
 
 func (x *Job) Reset() {
 	*x = Job{}
-	mi := &file_centrifuge_v1_job_proto_msgTypes[7]
+	mi := &file_centrifuge_v1_job_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -682,7 +1187,7 @@ func (x *Job) String() string {
 func (*Job) ProtoMessage() {}
 
 func (x *Job) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_job_proto_msgTypes[7]
+	mi := &file_centrifuge_v1_job_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -695,7 +1200,7 @@ func (x *Job) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Job.ProtoReflect.Descriptor instead.
 func (*Job) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{7}
+	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Job) GetId() string {
@@ -828,7 +1333,7 @@ type Transition struct {
 
 func (x *Transition) Reset() {
 	*x = Transition{}
-	mi := &file_centrifuge_v1_job_proto_msgTypes[8]
+	mi := &file_centrifuge_v1_job_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -840,7 +1345,7 @@ func (x *Transition) String() string {
 func (*Transition) ProtoMessage() {}
 
 func (x *Transition) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_job_proto_msgTypes[8]
+	mi := &file_centrifuge_v1_job_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -853,7 +1358,7 @@ func (x *Transition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transition.ProtoReflect.Descriptor instead.
 func (*Transition) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{8}
+	return file_centrifuge_v1_job_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Transition) GetState() JobState {
@@ -916,13 +1421,41 @@ var File_centrifuge_v1_job_proto protoreflect.FileDescriptor
 
 const file_centrifuge_v1_job_proto_rawDesc = "" +
 	"\n" +
-	"\x17centrifuge/v1/job.proto\x12\rcentrifuge.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"b\n" +
+	"\x17centrifuge/v1/job.proto\x12\rcentrifuge.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xce\x01\n" +
 	"\rSubmitRequest\x12%\n" +
 	"\x0etransaction_id\x18\x01 \x01(\tR\rtransactionId\x12*\n" +
-	"\x04jobs\x18\x02 \x03(\v2\x16.centrifuge.v1.JobSpecR\x04jobs\"P\n" +
+	"\x04jobs\x18\x02 \x03(\v2\x16.centrifuge.v1.JobSpecR\x04jobs\x12\x18\n" +
+	"\aprepare\x18\x03 \x01(\bR\aprepare\x12:\n" +
+	"\vprepare_ttl\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"prepareTtl\x12\x14\n" +
+	"\x05jobdb\x18\x05 \x01(\tR\x05jobdb\"\xe9\x01\n" +
 	"\x0eSubmitResponse\x12%\n" +
 	"\x0etransaction_id\x18\x01 \x01(\tR\rtransactionId\x12\x17\n" +
-	"\ajob_ids\x18\x02 \x03(\tR\x06jobIds\"\xd4\x03\n" +
+	"\ajob_ids\x18\x02 \x03(\tR\x06jobIds\x125\n" +
+	"\x05state\x18\x03 \x01(\x0e2\x1f.centrifuge.v1.TransactionStateR\x05state\x126\n" +
+	"\bdeadline\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12\x14\n" +
+	"\x05jobdb\x18\x05 \x01(\tR\x05jobdb\x12\x12\n" +
+	"\x04load\x18\x06 \x01(\rR\x04load\"8\n" +
+	"\rCommitRequest\x12'\n" +
+	"\x0ftransaction_ids\x18\x01 \x03(\tR\x0etransactionIds\"P\n" +
+	"\x0eCommitResponse\x12>\n" +
+	"\ftransactions\x18\x01 \x03(\v2\x1a.centrifuge.v1.TransactionR\ftransactions\"7\n" +
+	"\fAbortRequest\x12'\n" +
+	"\x0ftransaction_ids\x18\x01 \x03(\tR\x0etransactionIds\"O\n" +
+	"\rAbortResponse\x12>\n" +
+	"\ftransactions\x18\x01 \x03(\v2\x1a.centrifuge.v1.TransactionR\ftransactions\"'\n" +
+	"\x13TransactionsRequest\x12\x10\n" +
+	"\x03ids\x18\x01 \x03(\tR\x03ids\"\x80\x01\n" +
+	"\x14TransactionsResponse\x12>\n" +
+	"\ftransactions\x18\x01 \x03(\v2\x1a.centrifuge.v1.TransactionR\ftransactions\x12\x14\n" +
+	"\x05jobdb\x18\x02 \x01(\tR\x05jobdb\x12\x12\n" +
+	"\x04load\x18\x03 \x01(\rR\x04load\"\xd5\x01\n" +
+	"\vTransaction\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x125\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x1f.centrifuge.v1.TransactionStateR\x05state\x12\x17\n" +
+	"\ajob_ids\x18\x03 \x03(\tR\x06jobIds\x12.\n" +
+	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x126\n" +
+	"\bdeadline\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\"\xd4\x03\n" +
 	"\aJobSpec\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12 \n" +
@@ -981,7 +1514,13 @@ const file_centrifuge_v1_job_proto_rawDesc = "" +
 	"\n" +
 	"error_code\x18\x06 \x01(\tR\terrorCode\x12\x14\n" +
 	"\x05error\x18\a \x01(\tR\x05error\x125\n" +
-	"\bduration\x18\b \x01(\v2\x19.google.protobuf.DurationR\bduration*J\n" +
+	"\bduration\x18\b \x01(\v2\x19.google.protobuf.DurationR\bduration*\xb4\x01\n" +
+	"\x10TransactionState\x12!\n" +
+	"\x1dTRANSACTION_STATE_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19TRANSACTION_STATE_UNKNOWN\x10\x01\x12\x1e\n" +
+	"\x1aTRANSACTION_STATE_PREPARED\x10\x02\x12\x1f\n" +
+	"\x1bTRANSACTION_STATE_COMMITTED\x10\x03\x12\x1d\n" +
+	"\x19TRANSACTION_STATE_ABORTED\x10\x04*J\n" +
 	"\bEncoding\x12\x18\n" +
 	"\x14ENCODING_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rENCODING_GZIP\x10\x01\x12\x11\n" +
@@ -995,10 +1534,13 @@ const file_centrifuge_v1_job_proto_rawDesc = "" +
 	"\x18JOB_STATE_AWAITING_RETRY\x10\x05\x12\x17\n" +
 	"\x13JOB_STATE_ARCHIVING\x10\x06\x12\x16\n" +
 	"\x12JOB_STATE_ARCHIVED\x10\a\x12\x13\n" +
-	"\x0fJOB_STATE_MOVED\x10\b2\x91\x01\n" +
+	"\x0fJOB_STATE_MOVED\x10\b2\xf5\x02\n" +
 	"\n" +
 	"JobService\x12E\n" +
-	"\x06Submit\x12\x1c.centrifuge.v1.SubmitRequest\x1a\x1d.centrifuge.v1.SubmitResponse\x12<\n" +
+	"\x06Submit\x12\x1c.centrifuge.v1.SubmitRequest\x1a\x1d.centrifuge.v1.SubmitResponse\x12E\n" +
+	"\x06Commit\x12\x1c.centrifuge.v1.CommitRequest\x1a\x1d.centrifuge.v1.CommitResponse\x12B\n" +
+	"\x05Abort\x12\x1b.centrifuge.v1.AbortRequest\x1a\x1c.centrifuge.v1.AbortResponse\x12W\n" +
+	"\fTransactions\x12\".centrifuge.v1.TransactionsRequest\x1a#.centrifuge.v1.TransactionsResponse\x12<\n" +
 	"\x03Get\x12\x19.centrifuge.v1.GetRequest\x1a\x1a.centrifuge.v1.GetResponseB+Z)centrifuge/gen/centrifuge/v1;centrifugev1b\x06proto3"
 
 var (
@@ -1013,55 +1555,78 @@ func file_centrifuge_v1_job_proto_rawDescGZIP() []byte {
 	return file_centrifuge_v1_job_proto_rawDescData
 }
 
-var file_centrifuge_v1_job_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_centrifuge_v1_job_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_centrifuge_v1_job_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_centrifuge_v1_job_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_centrifuge_v1_job_proto_goTypes = []any{
-	(Encoding)(0),                 // 0: centrifuge.v1.Encoding
-	(JobState)(0),                 // 1: centrifuge.v1.JobState
-	(*SubmitRequest)(nil),         // 2: centrifuge.v1.SubmitRequest
-	(*SubmitResponse)(nil),        // 3: centrifuge.v1.SubmitResponse
-	(*JobSpec)(nil),               // 4: centrifuge.v1.JobSpec
-	(*Header)(nil),                // 5: centrifuge.v1.Header
-	(*RetryPolicy)(nil),           // 6: centrifuge.v1.RetryPolicy
-	(*GetRequest)(nil),            // 7: centrifuge.v1.GetRequest
-	(*GetResponse)(nil),           // 8: centrifuge.v1.GetResponse
-	(*Job)(nil),                   // 9: centrifuge.v1.Job
-	(*Transition)(nil),            // 10: centrifuge.v1.Transition
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
+	(TransactionState)(0),         // 0: centrifuge.v1.TransactionState
+	(Encoding)(0),                 // 1: centrifuge.v1.Encoding
+	(JobState)(0),                 // 2: centrifuge.v1.JobState
+	(*SubmitRequest)(nil),         // 3: centrifuge.v1.SubmitRequest
+	(*SubmitResponse)(nil),        // 4: centrifuge.v1.SubmitResponse
+	(*CommitRequest)(nil),         // 5: centrifuge.v1.CommitRequest
+	(*CommitResponse)(nil),        // 6: centrifuge.v1.CommitResponse
+	(*AbortRequest)(nil),          // 7: centrifuge.v1.AbortRequest
+	(*AbortResponse)(nil),         // 8: centrifuge.v1.AbortResponse
+	(*TransactionsRequest)(nil),   // 9: centrifuge.v1.TransactionsRequest
+	(*TransactionsResponse)(nil),  // 10: centrifuge.v1.TransactionsResponse
+	(*Transaction)(nil),           // 11: centrifuge.v1.Transaction
+	(*JobSpec)(nil),               // 12: centrifuge.v1.JobSpec
+	(*Header)(nil),                // 13: centrifuge.v1.Header
+	(*RetryPolicy)(nil),           // 14: centrifuge.v1.RetryPolicy
+	(*GetRequest)(nil),            // 15: centrifuge.v1.GetRequest
+	(*GetResponse)(nil),           // 16: centrifuge.v1.GetResponse
+	(*Job)(nil),                   // 17: centrifuge.v1.Job
+	(*Transition)(nil),            // 18: centrifuge.v1.Transition
+	(*durationpb.Duration)(nil),   // 19: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
 }
 var file_centrifuge_v1_job_proto_depIdxs = []int32{
-	4,  // 0: centrifuge.v1.SubmitRequest.jobs:type_name -> centrifuge.v1.JobSpec
-	5,  // 1: centrifuge.v1.JobSpec.headers:type_name -> centrifuge.v1.Header
-	11, // 2: centrifuge.v1.JobSpec.expire_at:type_name -> google.protobuf.Timestamp
-	12, // 3: centrifuge.v1.JobSpec.ttl:type_name -> google.protobuf.Duration
-	12, // 4: centrifuge.v1.JobSpec.timeout:type_name -> google.protobuf.Duration
-	0,  // 5: centrifuge.v1.JobSpec.encoding:type_name -> centrifuge.v1.Encoding
-	6,  // 6: centrifuge.v1.JobSpec.retry:type_name -> centrifuge.v1.RetryPolicy
-	12, // 7: centrifuge.v1.RetryPolicy.min_backoff:type_name -> google.protobuf.Duration
-	12, // 8: centrifuge.v1.RetryPolicy.max_backoff:type_name -> google.protobuf.Duration
-	9,  // 9: centrifuge.v1.GetResponse.job:type_name -> centrifuge.v1.Job
-	10, // 10: centrifuge.v1.GetResponse.transitions:type_name -> centrifuge.v1.Transition
-	5,  // 11: centrifuge.v1.Job.headers:type_name -> centrifuge.v1.Header
-	11, // 12: centrifuge.v1.Job.created_at:type_name -> google.protobuf.Timestamp
-	11, // 13: centrifuge.v1.Job.expire_at:type_name -> google.protobuf.Timestamp
-	12, // 14: centrifuge.v1.Job.timeout:type_name -> google.protobuf.Duration
-	0,  // 15: centrifuge.v1.Job.encoding:type_name -> centrifuge.v1.Encoding
-	6,  // 16: centrifuge.v1.Job.retry:type_name -> centrifuge.v1.RetryPolicy
-	1,  // 17: centrifuge.v1.Job.state:type_name -> centrifuge.v1.JobState
-	1,  // 18: centrifuge.v1.Transition.state:type_name -> centrifuge.v1.JobState
-	11, // 19: centrifuge.v1.Transition.time:type_name -> google.protobuf.Timestamp
-	11, // 20: centrifuge.v1.Transition.retry_at:type_name -> google.protobuf.Timestamp
-	12, // 21: centrifuge.v1.Transition.duration:type_name -> google.protobuf.Duration
-	2,  // 22: centrifuge.v1.JobService.Submit:input_type -> centrifuge.v1.SubmitRequest
-	7,  // 23: centrifuge.v1.JobService.Get:input_type -> centrifuge.v1.GetRequest
-	3,  // 24: centrifuge.v1.JobService.Submit:output_type -> centrifuge.v1.SubmitResponse
-	8,  // 25: centrifuge.v1.JobService.Get:output_type -> centrifuge.v1.GetResponse
-	24, // [24:26] is the sub-list for method output_type
-	22, // [22:24] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	12, // 0: centrifuge.v1.SubmitRequest.jobs:type_name -> centrifuge.v1.JobSpec
+	19, // 1: centrifuge.v1.SubmitRequest.prepare_ttl:type_name -> google.protobuf.Duration
+	0,  // 2: centrifuge.v1.SubmitResponse.state:type_name -> centrifuge.v1.TransactionState
+	20, // 3: centrifuge.v1.SubmitResponse.deadline:type_name -> google.protobuf.Timestamp
+	11, // 4: centrifuge.v1.CommitResponse.transactions:type_name -> centrifuge.v1.Transaction
+	11, // 5: centrifuge.v1.AbortResponse.transactions:type_name -> centrifuge.v1.Transaction
+	11, // 6: centrifuge.v1.TransactionsResponse.transactions:type_name -> centrifuge.v1.Transaction
+	0,  // 7: centrifuge.v1.Transaction.state:type_name -> centrifuge.v1.TransactionState
+	20, // 8: centrifuge.v1.Transaction.time:type_name -> google.protobuf.Timestamp
+	20, // 9: centrifuge.v1.Transaction.deadline:type_name -> google.protobuf.Timestamp
+	13, // 10: centrifuge.v1.JobSpec.headers:type_name -> centrifuge.v1.Header
+	20, // 11: centrifuge.v1.JobSpec.expire_at:type_name -> google.protobuf.Timestamp
+	19, // 12: centrifuge.v1.JobSpec.ttl:type_name -> google.protobuf.Duration
+	19, // 13: centrifuge.v1.JobSpec.timeout:type_name -> google.protobuf.Duration
+	1,  // 14: centrifuge.v1.JobSpec.encoding:type_name -> centrifuge.v1.Encoding
+	14, // 15: centrifuge.v1.JobSpec.retry:type_name -> centrifuge.v1.RetryPolicy
+	19, // 16: centrifuge.v1.RetryPolicy.min_backoff:type_name -> google.protobuf.Duration
+	19, // 17: centrifuge.v1.RetryPolicy.max_backoff:type_name -> google.protobuf.Duration
+	17, // 18: centrifuge.v1.GetResponse.job:type_name -> centrifuge.v1.Job
+	18, // 19: centrifuge.v1.GetResponse.transitions:type_name -> centrifuge.v1.Transition
+	13, // 20: centrifuge.v1.Job.headers:type_name -> centrifuge.v1.Header
+	20, // 21: centrifuge.v1.Job.created_at:type_name -> google.protobuf.Timestamp
+	20, // 22: centrifuge.v1.Job.expire_at:type_name -> google.protobuf.Timestamp
+	19, // 23: centrifuge.v1.Job.timeout:type_name -> google.protobuf.Duration
+	1,  // 24: centrifuge.v1.Job.encoding:type_name -> centrifuge.v1.Encoding
+	14, // 25: centrifuge.v1.Job.retry:type_name -> centrifuge.v1.RetryPolicy
+	2,  // 26: centrifuge.v1.Job.state:type_name -> centrifuge.v1.JobState
+	2,  // 27: centrifuge.v1.Transition.state:type_name -> centrifuge.v1.JobState
+	20, // 28: centrifuge.v1.Transition.time:type_name -> google.protobuf.Timestamp
+	20, // 29: centrifuge.v1.Transition.retry_at:type_name -> google.protobuf.Timestamp
+	19, // 30: centrifuge.v1.Transition.duration:type_name -> google.protobuf.Duration
+	3,  // 31: centrifuge.v1.JobService.Submit:input_type -> centrifuge.v1.SubmitRequest
+	5,  // 32: centrifuge.v1.JobService.Commit:input_type -> centrifuge.v1.CommitRequest
+	7,  // 33: centrifuge.v1.JobService.Abort:input_type -> centrifuge.v1.AbortRequest
+	9,  // 34: centrifuge.v1.JobService.Transactions:input_type -> centrifuge.v1.TransactionsRequest
+	15, // 35: centrifuge.v1.JobService.Get:input_type -> centrifuge.v1.GetRequest
+	4,  // 36: centrifuge.v1.JobService.Submit:output_type -> centrifuge.v1.SubmitResponse
+	6,  // 37: centrifuge.v1.JobService.Commit:output_type -> centrifuge.v1.CommitResponse
+	8,  // 38: centrifuge.v1.JobService.Abort:output_type -> centrifuge.v1.AbortResponse
+	10, // 39: centrifuge.v1.JobService.Transactions:output_type -> centrifuge.v1.TransactionsResponse
+	16, // 40: centrifuge.v1.JobService.Get:output_type -> centrifuge.v1.GetResponse
+	36, // [36:41] is the sub-list for method output_type
+	31, // [31:36] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_centrifuge_v1_job_proto_init() }
@@ -1074,8 +1639,8 @@ func file_centrifuge_v1_job_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_centrifuge_v1_job_proto_rawDesc), len(file_centrifuge_v1_job_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   9,
+			NumEnums:      3,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -35,6 +35,12 @@ const (
 const (
 	// JobServiceSubmitProcedure is the fully-qualified name of the JobService's Submit RPC.
 	JobServiceSubmitProcedure = "/centrifuge.v1.JobService/Submit"
+	// JobServiceCommitProcedure is the fully-qualified name of the JobService's Commit RPC.
+	JobServiceCommitProcedure = "/centrifuge.v1.JobService/Commit"
+	// JobServiceAbortProcedure is the fully-qualified name of the JobService's Abort RPC.
+	JobServiceAbortProcedure = "/centrifuge.v1.JobService/Abort"
+	// JobServiceTransactionsProcedure is the fully-qualified name of the JobService's Transactions RPC.
+	JobServiceTransactionsProcedure = "/centrifuge.v1.JobService/Transactions"
 	// JobServiceGetProcedure is the fully-qualified name of the JobService's Get RPC.
 	JobServiceGetProcedure = "/centrifuge.v1.JobService/Get"
 )
@@ -49,8 +55,29 @@ type JobServiceClient interface {
 	// already_exists names a job id that is known; resource_exhausted means that
 	// memory or disk is nearly full, and carries a Retry-After header;
 	// unavailable means that the outcome is unknown or the Director is not
-	// serving: repeat the call with the same transaction id.
+	// serving: repeat the call with the same transaction id. It carries a
+	// google.rpc.ErrorInfo with the reason NOT_STORED if nothing was stored.
+	// failed_precondition means that the transaction was aborted, that it is
+	// prepared where the request is not, or that the Director does not know the
+	// transactions of the JobDB that the request names; nothing was stored.
 	Submit(context.Context, *connect.Request[v1.SubmitRequest]) (*connect.Response[v1.SubmitResponse], error)
+	// Commit accepts the jobs of prepared transactions, each whole, and answers
+	// when they are durable. One that is committed already stays so.
+	//
+	// Errors, of the first transaction that has one; the others are committed
+	// nevertheless: failed_precondition names a transaction that was aborted,
+	// not_found one that this Director does not know; resource_exhausted and
+	// unavailable are as with Submit, and the call may be repeated.
+	Commit(context.Context, *connect.Request[v1.CommitRequest]) (*connect.Response[v1.CommitResponse], error)
+	// Abort gives prepared transactions up. One that is aborted already stays so.
+	//
+	// Errors, of the first transaction that has one; the others are aborted
+	// nevertheless: failed_precondition names a transaction that was committed;
+	// the rest is as with Commit.
+	Abort(context.Context, *connect.Request[v1.AbortRequest]) (*connect.Response[v1.AbortResponse], error)
+	// Transactions tells how far transactions have come, as far as this Director
+	// knows them. Without ids it tells about the Director alone.
+	Transactions(context.Context, *connect.Request[v1.TransactionsRequest]) (*connect.Response[v1.TransactionsResponse], error)
 	// Get returns a job and its transitions in order, wherever the job is now:
 	// live, moved or archived. Errors: not_found.
 	Get(context.Context, *connect.Request[v1.GetRequest]) (*connect.Response[v1.GetResponse], error)
@@ -73,6 +100,24 @@ func NewJobServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...
 			connect.WithSchema(jobServiceMethods.ByName("Submit")),
 			connect.WithClientOptions(opts...),
 		),
+		commit: connect.NewClient[v1.CommitRequest, v1.CommitResponse](
+			httpClient,
+			baseURL+JobServiceCommitProcedure,
+			connect.WithSchema(jobServiceMethods.ByName("Commit")),
+			connect.WithClientOptions(opts...),
+		),
+		abort: connect.NewClient[v1.AbortRequest, v1.AbortResponse](
+			httpClient,
+			baseURL+JobServiceAbortProcedure,
+			connect.WithSchema(jobServiceMethods.ByName("Abort")),
+			connect.WithClientOptions(opts...),
+		),
+		transactions: connect.NewClient[v1.TransactionsRequest, v1.TransactionsResponse](
+			httpClient,
+			baseURL+JobServiceTransactionsProcedure,
+			connect.WithSchema(jobServiceMethods.ByName("Transactions")),
+			connect.WithClientOptions(opts...),
+		),
 		get: connect.NewClient[v1.GetRequest, v1.GetResponse](
 			httpClient,
 			baseURL+JobServiceGetProcedure,
@@ -84,13 +129,31 @@ func NewJobServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...
 
 // jobServiceClient implements JobServiceClient.
 type jobServiceClient struct {
-	submit *connect.Client[v1.SubmitRequest, v1.SubmitResponse]
-	get    *connect.Client[v1.GetRequest, v1.GetResponse]
+	submit       *connect.Client[v1.SubmitRequest, v1.SubmitResponse]
+	commit       *connect.Client[v1.CommitRequest, v1.CommitResponse]
+	abort        *connect.Client[v1.AbortRequest, v1.AbortResponse]
+	transactions *connect.Client[v1.TransactionsRequest, v1.TransactionsResponse]
+	get          *connect.Client[v1.GetRequest, v1.GetResponse]
 }
 
 // Submit calls centrifuge.v1.JobService.Submit.
 func (c *jobServiceClient) Submit(ctx context.Context, req *connect.Request[v1.SubmitRequest]) (*connect.Response[v1.SubmitResponse], error) {
 	return c.submit.CallUnary(ctx, req)
+}
+
+// Commit calls centrifuge.v1.JobService.Commit.
+func (c *jobServiceClient) Commit(ctx context.Context, req *connect.Request[v1.CommitRequest]) (*connect.Response[v1.CommitResponse], error) {
+	return c.commit.CallUnary(ctx, req)
+}
+
+// Abort calls centrifuge.v1.JobService.Abort.
+func (c *jobServiceClient) Abort(ctx context.Context, req *connect.Request[v1.AbortRequest]) (*connect.Response[v1.AbortResponse], error) {
+	return c.abort.CallUnary(ctx, req)
+}
+
+// Transactions calls centrifuge.v1.JobService.Transactions.
+func (c *jobServiceClient) Transactions(ctx context.Context, req *connect.Request[v1.TransactionsRequest]) (*connect.Response[v1.TransactionsResponse], error) {
+	return c.transactions.CallUnary(ctx, req)
 }
 
 // Get calls centrifuge.v1.JobService.Get.
@@ -108,8 +171,29 @@ type JobServiceHandler interface {
 	// already_exists names a job id that is known; resource_exhausted means that
 	// memory or disk is nearly full, and carries a Retry-After header;
 	// unavailable means that the outcome is unknown or the Director is not
-	// serving: repeat the call with the same transaction id.
+	// serving: repeat the call with the same transaction id. It carries a
+	// google.rpc.ErrorInfo with the reason NOT_STORED if nothing was stored.
+	// failed_precondition means that the transaction was aborted, that it is
+	// prepared where the request is not, or that the Director does not know the
+	// transactions of the JobDB that the request names; nothing was stored.
 	Submit(context.Context, *connect.Request[v1.SubmitRequest]) (*connect.Response[v1.SubmitResponse], error)
+	// Commit accepts the jobs of prepared transactions, each whole, and answers
+	// when they are durable. One that is committed already stays so.
+	//
+	// Errors, of the first transaction that has one; the others are committed
+	// nevertheless: failed_precondition names a transaction that was aborted,
+	// not_found one that this Director does not know; resource_exhausted and
+	// unavailable are as with Submit, and the call may be repeated.
+	Commit(context.Context, *connect.Request[v1.CommitRequest]) (*connect.Response[v1.CommitResponse], error)
+	// Abort gives prepared transactions up. One that is aborted already stays so.
+	//
+	// Errors, of the first transaction that has one; the others are aborted
+	// nevertheless: failed_precondition names a transaction that was committed;
+	// the rest is as with Commit.
+	Abort(context.Context, *connect.Request[v1.AbortRequest]) (*connect.Response[v1.AbortResponse], error)
+	// Transactions tells how far transactions have come, as far as this Director
+	// knows them. Without ids it tells about the Director alone.
+	Transactions(context.Context, *connect.Request[v1.TransactionsRequest]) (*connect.Response[v1.TransactionsResponse], error)
 	// Get returns a job and its transitions in order, wherever the job is now:
 	// live, moved or archived. Errors: not_found.
 	Get(context.Context, *connect.Request[v1.GetRequest]) (*connect.Response[v1.GetResponse], error)
@@ -128,6 +212,24 @@ func NewJobServiceHandler(svc JobServiceHandler, opts ...connect.HandlerOption) 
 		connect.WithSchema(jobServiceMethods.ByName("Submit")),
 		connect.WithHandlerOptions(opts...),
 	)
+	jobServiceCommitHandler := connect.NewUnaryHandler(
+		JobServiceCommitProcedure,
+		svc.Commit,
+		connect.WithSchema(jobServiceMethods.ByName("Commit")),
+		connect.WithHandlerOptions(opts...),
+	)
+	jobServiceAbortHandler := connect.NewUnaryHandler(
+		JobServiceAbortProcedure,
+		svc.Abort,
+		connect.WithSchema(jobServiceMethods.ByName("Abort")),
+		connect.WithHandlerOptions(opts...),
+	)
+	jobServiceTransactionsHandler := connect.NewUnaryHandler(
+		JobServiceTransactionsProcedure,
+		svc.Transactions,
+		connect.WithSchema(jobServiceMethods.ByName("Transactions")),
+		connect.WithHandlerOptions(opts...),
+	)
 	jobServiceGetHandler := connect.NewUnaryHandler(
 		JobServiceGetProcedure,
 		svc.Get,
@@ -138,6 +240,12 @@ func NewJobServiceHandler(svc JobServiceHandler, opts ...connect.HandlerOption) 
 		switch r.URL.Path {
 		case JobServiceSubmitProcedure:
 			jobServiceSubmitHandler.ServeHTTP(w, r)
+		case JobServiceCommitProcedure:
+			jobServiceCommitHandler.ServeHTTP(w, r)
+		case JobServiceAbortProcedure:
+			jobServiceAbortHandler.ServeHTTP(w, r)
+		case JobServiceTransactionsProcedure:
+			jobServiceTransactionsHandler.ServeHTTP(w, r)
 		case JobServiceGetProcedure:
 			jobServiceGetHandler.ServeHTTP(w, r)
 		default:
@@ -151,6 +259,18 @@ type UnimplementedJobServiceHandler struct{}
 
 func (UnimplementedJobServiceHandler) Submit(context.Context, *connect.Request[v1.SubmitRequest]) (*connect.Response[v1.SubmitResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("centrifuge.v1.JobService.Submit is not implemented"))
+}
+
+func (UnimplementedJobServiceHandler) Commit(context.Context, *connect.Request[v1.CommitRequest]) (*connect.Response[v1.CommitResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("centrifuge.v1.JobService.Commit is not implemented"))
+}
+
+func (UnimplementedJobServiceHandler) Abort(context.Context, *connect.Request[v1.AbortRequest]) (*connect.Response[v1.AbortResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("centrifuge.v1.JobService.Abort is not implemented"))
+}
+
+func (UnimplementedJobServiceHandler) Transactions(context.Context, *connect.Request[v1.TransactionsRequest]) (*connect.Response[v1.TransactionsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("centrifuge.v1.JobService.Transactions is not implemented"))
 }
 
 func (UnimplementedJobServiceHandler) Get(context.Context, *connect.Request[v1.GetRequest]) (*connect.Response[v1.GetResponse], error) {
