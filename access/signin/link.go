@@ -1,0 +1,91 @@
+package signin
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"centrifuge/access"
+)
+
+// link is what a customer's link says, sealed into its path: nobody can change it,
+// nor make one without the keys. Nothing of it is kept here; it ends when it
+// expires, or when its key is taken out.
+type link struct {
+	Source string    `json:"source"`
+	Until  time.Time `json:"until"`
+}
+
+var errExpired = errors.New("the link has expired")
+
+func (l link) principal() access.Principal {
+	return access.Principal{Name: "customer", Role: access.Viewer, Sources: []string{l.Source}, Customer: true}
+}
+
+// Create makes a link to the deliveries of a source that is good until a time, and
+// returns its path.
+func (d *Door) Create(source string, until time.Time) (path string, err error) {
+	if source == "" {
+		return "", errors.New("a customer's link needs a source")
+	}
+	content, err := json.Marshal(link{source, until})
+	if err != nil {
+		return "", fmt.Errorf("make a customer's link: %w", err)
+	}
+	return customerPath + d.o.Keys.Seal(linkPurpose, content), nil
+}
+
+func (d *Door) readLink(text string) (link, error) {
+	content, err := d.o.Keys.Open(linkPurpose, text)
+	if err != nil {
+		return link{}, err
+	}
+	var l link
+	if err := json.Unmarshal(content, &l); err != nil {
+		return link{}, fmt.Errorf("read a customer's link: %w", err)
+	}
+	if l.Source == "" || !d.o.Now().Before(l.Until) {
+		return link{}, errExpired
+	}
+	return l, nil
+}
+
+// openLink begins a customer's session. It does not end the session of somebody who
+// is signed in: a link that is followed by mistake, or sent to mislead, must not
+// change what a colleague sees.
+func (d *Door) openLink(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Referrer-Policy", "no-referrer") // the path is a secret
+	host := remoteHost(r)
+	if d.failing.tooMany(host, d.o.Now()) {
+		d.refuse(w, r, http.StatusTooManyRequests, "There were too many attempts. Try again in a minute.")
+		return
+	}
+	text := r.PathValue("link")
+	l, err := d.readLink(text)
+	if err != nil {
+		d.failing.add(host, d.o.Now())
+		message := "This link is not valid. It may have been cut off or changed on its way, or it was withdrawn; ask for a new one."
+		if errors.Is(err, errExpired) {
+			message = "This link has expired; ask for a new one."
+		}
+		d.refuse(w, r, http.StatusForbidden, message)
+		return
+	}
+	if s, err := d.session(r); err == nil && s.Link == "" {
+		if p, err := d.principal(s); err == nil {
+			d.refuse(w, r, http.StatusConflict, "You are signed in as "+p.Name+
+				". To see what a customer sees, open this link in a private window, or sign out first.")
+			return
+		}
+	}
+	p := l.principal()
+	p.Address = host
+	if err := d.record(p, "customer.open", l.Source); err != nil {
+		d.fail(w, r, err)
+		return
+	}
+	d.begin(w, r, session{Link: text})
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
