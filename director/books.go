@@ -39,9 +39,14 @@ func (b *books) enter(key centrifuge.QueueKey, createdAt, expireAt time.Time, s 
 func (b *books) apply(effects []effect) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	var last *centrifuge.Job // which several effects in a row are of
+	var queue *Ledger
 	for i := range effects {
 		e := &effects[i]
-		b.moveLocked(b.ledgerLocked(e.job.Queue()), e.job.CreatedAt, e.job.ExpireAt, e.from, e.life.State)
+		if e.job != last {
+			last, queue = e.job, b.ledgerLocked(e.job.Queue())
+		}
+		b.moveLocked(queue, e.job.CreatedAt, e.job.ExpireAt, e.from, e.life.State)
 	}
 }
 

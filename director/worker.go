@@ -1,6 +1,7 @@
 package director
 
 import (
+	"context"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -20,35 +21,38 @@ func (t *tenure) wakeLocked() {
 		t.wake.Signal()
 	case t.mu.workers < t.o.Schedule.MaxInFlight:
 		t.mu.workers++
-		t.crew.Go(t.work)
+		f := &flight{}
+		t.mu.flights = append(t.mu.flights, f)
+		t.crew.Go(func() { t.work(f) })
 	}
 }
 
 // work is the life of a worker: it takes a job, attempts it, appends the outcome
 // and takes the next.
-func (t *tenure) work() {
-	for {
-		a, ok := t.take()
-		if !ok {
-			return
-		}
-		feedback := t.attempt(&a)
-		t.mu.Lock()
-		t.mu.sched.Done(t.o.Now(), a.ticket, feedback)
-		t.mu.Unlock()
+func (t *tenure) work(f *flight) {
+	// A context of its own: that of all attempts has a lock that all would contend for.
+	ctx, cancel := context.WithCancel(t.attempts)
+	defer cancel()
+	for t.take(f) {
+		t.attempt(ctx, f)
 	}
 }
 
 // take waits for a job whose turn it is and which is in memory. It returns false
 // when the workers are to end.
-func (t *tenure) take() (attempt, bool) {
+func (t *tenure) take(f *flight) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for !t.mu.ending {
 		now := t.o.Now()
 		if a, ok := t.nextLocked(now); ok {
-			t.wakeLocked()
-			return a, true
+			t.takeOffLocked(now, f, a)
+			if t.mu.sched.More() || len(t.mu.loaded) > 0 {
+				t.wakeLocked()
+			} else {
+				t.mindClockLocked(now)
+			}
+			return true
 		}
 		t.mindClockLocked(now)
 		t.mu.parked++
@@ -56,7 +60,7 @@ func (t *tenure) take() (attempt, bool) {
 		t.mu.parked--
 	}
 	t.mu.workers--
-	return attempt{}, false
+	return false
 }
 
 // nextLocked finds a job that is ready to be attempted. Jobs that must be read
@@ -88,68 +92,77 @@ func (t *tenure) nextLocked(now time.Time) (attempt, bool) {
 	return attempt{}, false
 }
 
-// attempt makes one attempt and appends its two transitions. That the first of
-// them is durable is not waited for: if the process dies before, the attempt is
-// repeated under the same number.
-func (t *tenure) attempt(a *attempt) schedule.Feedback {
-	if err := t.owns(); err != nil {
-		t.fail(err)
-		return schedule.Feedback{Result: schedule.Neutral}
+// attempt makes one attempt and appends its two transitions, the beginning by
+// itself only if the attempt takes long. That it is durable is not waited for: if
+// the process dies before, the attempt is repeated under the same number.
+func (t *tenure) attempt(ctx context.Context, f *flight) {
+	err := t.owns()
+	if err == nil {
+		err = t.log.taking()
 	}
-	life, err := t.log.append(a.life, centrifuge.Transition{
-		JobID: a.job.ID, State: centrifuge.StateExecuting, Attempt: a.life.Attempt + 1, Time: t.o.Now(),
-	}, effect{job: a.job})
 	if err != nil {
 		t.fail(fmt.Errorf("begin an attempt: %w", err))
-		return schedule.Feedback{Result: schedule.Neutral}
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.landLocked(t.o.Now(), f, schedule.Feedback{Result: schedule.Neutral})
+		return
 	}
-	result := t.deliver(a.job, life.Attempt)
+	result := t.deliver(ctx, f.job, f.number)
 	t.metrics.attempted(&result)
 
+	t.mu.Lock()
 	now := t.o.Now()
-	step := centrifuge.Transition{
-		JobID: a.job.ID, Attempt: life.Attempt, Time: now,
-		StatusCode: result.StatusCode, ErrorCode: result.ErrorCode, Error: result.Error, Duration: result.Duration,
+	step, spent := t.outcomeLocked(now, f, &result)
+	logged := t.landLocked(now, f, feedback(&result))
+	t.mu.Unlock()
+	e := effect{job: f.job, retryAt: step.RetryAt, spent: spent}
+	if logged {
+		_, err = t.log.append(centrifuge.Life{State: centrifuge.StateExecuting, Attempt: f.number}, step, e)
+	} else {
+		err = t.log.appendAttempt(f.life, step, e)
 	}
-	var spent bool
-	switch t.judge(a.job, &result) {
+	if err != nil {
+		t.fail(fmt.Errorf("log an outcome: %w", err))
+	}
+}
+
+// outcomeLocked is the transition that a result leads to. spent says that the job's
+// attempts are used up.
+func (t *tenure) outcomeLocked(now time.Time, f *flight, r *delivery.Result) (step centrifuge.Transition, spent bool) {
+	step = centrifuge.Transition{
+		JobID: f.job.ID, Attempt: f.number, Time: now,
+		StatusCode: r.StatusCode, ErrorCode: r.ErrorCode, Error: r.Error, Duration: r.Duration,
+	}
+	switch t.judgeLocked(f.job, r) {
 	case centrifuge.OutcomeSucceeded:
 		step.State = centrifuge.StateSucceeded
 	case centrifuge.OutcomeDiscarded:
 		step.State = centrifuge.StateDiscarded
 	case centrifuge.OutcomeRetry:
 		step.State = centrifuge.StateAwaitingRetry
-		step.RetryAt, spent = t.retryAt(now, a.job, life.Attempt, &result)
+		step.RetryAt, spent = t.retryAtLocked(now, f.job, f.number, r)
 	}
-	if _, err := t.log.append(life, step, effect{job: a.job, retryAt: step.RetryAt, spent: spent}); err != nil {
-		t.fail(fmt.Errorf("log an outcome: %w", err))
-	}
-	return feedback(&result)
+	return step, spent
 }
 
-// judge is the result's outcome, widened by the queue's policy.
-func (t *tenure) judge(job *centrifuge.Job, r *delivery.Result) centrifuge.Outcome {
+// judgeLocked is the result's outcome, widened by the queue's policy.
+func (t *tenure) judgeLocked(job *centrifuge.Job, r *delivery.Result) centrifuge.Outcome {
 	if r.Outcome != centrifuge.OutcomeDiscarded || r.StatusCode == 0 {
 		return r.Outcome
 	}
-	t.mu.Lock()
-	policy := t.mu.sched.Policy(job.Queue())
-	t.mu.Unlock()
-	if policy.RetriesStatus(r.StatusCode) {
+	if policy := t.mu.sched.Policy(job.Queue()); policy.RetriesStatus(r.StatusCode) {
 		return centrifuge.OutcomeRetry
 	}
 	return r.Outcome
 }
 
-// retryAt is when a failed job is due again. A job whose attempts are spent is
+// retryAtLocked is when a failed job is due again. A job whose attempts are spent is
 // not due before its expiry; it is archived at once, or, if a crash comes between,
 // when it expires.
-func (t *tenure) retryAt(now time.Time, job *centrifuge.Job, attempt uint32, r *delivery.Result) (at time.Time, spent bool) {
+func (t *tenure) retryAtLocked(now time.Time, job *centrifuge.Job, attempt uint32, r *delivery.Result) (at time.Time, spent bool) {
 	if r.ErrorCode == centrifuge.ErrorInterrupted {
 		return now, false
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	policy := job.Settings.Retry.WithDefaults(t.mu.sched.Policy(job.Queue()).Retry)
 	if policy.MaxAttempts > 0 && attempt >= policy.MaxAttempts {
 		return job.ExpireAt, true
@@ -173,7 +186,7 @@ func feedback(r *delivery.Result) schedule.Feedback {
 
 // deliver makes the attempt. A panic on the way is the end of the attempt, not of
 // the process.
-func (t *tenure) deliver(job *centrifuge.Job, attempt uint32) (r delivery.Result) {
+func (t *tenure) deliver(ctx context.Context, job *centrifuge.Job, attempt uint32) (r delivery.Result) {
 	defer func() {
 		if p := recover(); p != nil {
 			t.o.Logger.Error("an attempt panicked", "job", job.ID.String(), "panic", p, "stack", string(debug.Stack()))
@@ -183,5 +196,5 @@ func (t *tenure) deliver(job *centrifuge.Job, attempt uint32) (r delivery.Result
 			}
 		}
 	}()
-	return t.o.Deliverer.Deliver(t.attempts, job, attempt)
+	return t.o.Deliverer.Deliver(ctx, job, attempt)
 }

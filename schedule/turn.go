@@ -111,6 +111,10 @@ func (s *Scheduler) catchUp() {
 	}
 }
 
+// More reports whether Pick may give something more at the time of the last call,
+// as far as is known without looking.
+func (s *Scheduler) More() bool { return s.free() > 0 && s.root.may(s.free()) }
+
 // Next is the earliest moment at which Pick or Expired may give something new
 // though nothing else is called in between; it is now, or before it, if they may
 // at once. It is false when only another call can bring something.
@@ -120,7 +124,7 @@ func (s *Scheduler) catchUp() {
 // forgotten.
 func (s *Scheduler) Next(now time.Time) (time.Time, bool) {
 	s.observe(now)
-	if s.expired.n > 0 || s.flushed.n > 0 || (s.free() > 0 && s.root.may(s.free())) {
+	if s.expired.n > 0 || s.flushed.n > 0 || s.More() {
 		return now, true
 	}
 	var next time.Time
