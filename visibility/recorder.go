@@ -51,6 +51,7 @@ type Recorder struct {
 		gaps    []Gap   // given up and not yet marked
 		used    []*cell // to be used again, emptied
 		bucket  bucket  // likewise
+		streaks streaks
 	}
 
 	// The goroutine of Run, or whoever calls Flush, holds work.
@@ -85,6 +86,7 @@ func NewRecorder(ctx context.Context, o RecorderOptions) (*Recorder, error) {
 	}
 	r := &Recorder{o: o, scale: o.Store.scale}
 	r.mu.minutes = make(map[minute]bucket)
+	r.mu.streaks = make(streaks)
 	r.sampler.init(o.SampleEvery)
 	lost, err := readAlive(o.Alive)
 	if err != nil {
@@ -122,7 +124,9 @@ func (r *Recorder) Record(events []centrifuge.Event) {
 		if last.cell == nil || m != last.minute || queue != last.queue {
 			last.minute, last.queue, last.cell = m, queue, r.cellLocked(m, queue)
 		}
-		r.count(last.cell, e)
+		if r.count(last.cell, e) {
+			r.mu.streaks.note(queue, &e.Step)
+		}
 	}
 }
 
@@ -179,8 +183,8 @@ func (r *Recorder) missLocked(g Gap) {
 	r.mu.gaps = append(r.mu.gaps, g)
 }
 
-// count adds one event to its cell.
-func (r *Recorder) count(c *cell, e *centrifuge.Event) {
+// count adds one event to its cell, and reports whether it is the end of an attempt.
+func (r *Recorder) count(c *cell, e *centrifuge.Event) bool {
 	t := &e.Step
 	var outcome centrifuge.Outcome
 	switch t.State {
@@ -189,7 +193,7 @@ func (r *Recorder) count(c *cell, e *centrifuge.Event) {
 			c.n[nAccepted]++
 			c.n[nAcceptedBytes] += int64(len(e.Job.Payload))
 		}
-		return
+		return false
 	case centrifuge.StateArchived:
 		switch t.ErrorCode {
 		case centrifuge.ErrorFlushed:
@@ -199,10 +203,10 @@ func (r *Recorder) count(c *cell, e *centrifuge.Event) {
 		default:
 			c.n[nExpired]++
 		}
-		return
+		return false
 	case centrifuge.StateMoved:
 		c.n[nMoved]++
-		return
+		return false
 	case centrifuge.StateSucceeded:
 		outcome = centrifuge.OutcomeSucceeded
 		c.n[nDeliveredBytes] += int64(len(e.Job.Payload))
@@ -212,16 +216,17 @@ func (r *Recorder) count(c *cell, e *centrifuge.Event) {
 		outcome = centrifuge.OutcomeDiscarded
 	case centrifuge.StateAwaitingRetry:
 		if e.From != centrifuge.StateExecuting {
-			return // it was moved in as it was
+			return false // it was moved in as it was
 		}
 		outcome = centrifuge.OutcomeRetry
 	case centrifuge.StateExecuting, centrifuge.StateArchiving:
-		return
+		return false
 	}
 	c.code(codeKey(outcome, CodeOf(t.StatusCode, t.ErrorCode).number()), 1)
 	if t.Duration > 0 {
 		c.latency.add(r.scale.bin(t.Duration), 1)
 	}
+	return true
 }
 
 // Run stores what is counted every few seconds, until ctx ends and once more then.

@@ -1,0 +1,253 @@
+package alert
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"centrifuge"
+	"centrifuge/visibility"
+)
+
+// Options are what a [Watch] is made of. All but Now, Every and Logger are required;
+// Notify only if the rules name somebody, Pause only if they pause queues.
+type Options struct {
+	Rules   Rules
+	History History
+
+	// Facts tells how the Director stands.
+	Facts func(context.Context) (Facts, error)
+
+	// Streaks returns the runs of refusals that are at least so long.
+	Streaks func(least int64) []visibility.Streak
+
+	// Notify takes a message over, to be delivered until it is.
+	Notify func(context.Context, Notice) error
+
+	// Pause pauses a queue.
+	Pause func(ctx context.Context, queue centrifuge.QueueKey, why string) error
+
+	Every  time.Duration    // between two looks; default 1 min
+	Now    func() time.Time // default time.Now
+	Logger *slog.Logger     // default: none
+}
+
+// Watch looks once a minute. Alerts is safe for concurrent use.
+type Watch struct {
+	o Options
+
+	// paused holds how long the streak of a queue was when it was paused; Run's
+	// goroutine alone uses it.
+	paused map[centrifuge.QueueKey]int64
+
+	mu struct {
+		sync.Mutex
+		alerts map[identity]*state
+		ended  []Alert
+	}
+}
+
+// state is a rule that held lately.
+type state struct {
+	alert Alert
+	began time.Time // when the rule began to hold
+	held  time.Time // when it was last seen to
+	fires bool
+}
+
+// keepEnded is how long alerts that ended are shown, and maxEnded how many.
+const (
+	keepEnded = 24 * time.Hour
+	maxEnded  = 500
+)
+
+// New makes a watch.
+func New(o Options) *Watch {
+	o.Every = cmp.Or(o.Every, time.Minute)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	w := &Watch{o: o, paused: make(map[centrifuge.QueueKey]int64)}
+	w.mu.alerts = make(map[identity]*state)
+	return w
+}
+
+// Run looks until ctx ends.
+func (w *Watch) Run(ctx context.Context) {
+	tick := time.NewTicker(w.o.Every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := w.Look(ctx); err != nil && ctx.Err() == nil {
+			w.o.Logger.Warn("alerts could not be looked for", "error", err)
+		}
+	}
+}
+
+// Look applies the rules once.
+func (w *Watch) Look(ctx context.Context) error {
+	now := w.o.Now()
+	paused := w.pause(ctx)
+	found, err := w.check(ctx, now)
+	if err != nil {
+		return errors.Join(paused, err)
+	}
+	return errors.Join(paused, w.notify(ctx, w.weigh(now, found)))
+}
+
+// pause pauses the queues whose credentials are refused, if the rules say so. One
+// that somebody resumes is paused again after as many refusals more.
+func (w *Watch) pause(ctx context.Context) error {
+	after := w.o.Rules.AuthStreak.Pause
+	if after <= 0 {
+		return nil
+	}
+	var failed error
+	running := make(map[centrifuge.QueueKey]bool)
+	for _, s := range w.o.Streaks(after) {
+		running[s.Queue] = true
+		if s.Count < w.paused[s.Queue]+after {
+			continue
+		}
+		if err := w.o.Pause(ctx, s.Queue, fmt.Sprintf("%d attempts in a row were answered %d", s.Count, s.Code)); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("pause %s: %w", name(s.Queue), err))
+			continue
+		}
+		w.paused[s.Queue] = s.Count
+	}
+	for queue := range w.paused {
+		if !running[queue] {
+			delete(w.paused, queue)
+		}
+	}
+	return failed
+}
+
+// fires reports whether there is such an alert.
+func (w *Watch) fires(id identity) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.mu.alerts[id]
+	return s != nil && s.fires
+}
+
+// weigh turns findings into alerts, and returns those that began or ended. A rule
+// must hold for its time before its alert begins, and must not for a time before it
+// ends, so that what comes and goes is one alert.
+func (w *Watch) weigh(now time.Time, found []finding) (changed []Alert) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range found {
+		f := &found[i]
+		s := w.mu.alerts[f.id]
+		if s == nil {
+			s = &state{began: now, alert: Alert{Rule: f.id.rule, Source: f.id.scope.Source, Destination: f.id.scope.Destination}}
+			w.mu.alerts[f.id] = s
+		}
+		s.held, s.alert.Severity, s.alert.Text = now, f.severity, f.text
+		if !s.fires && now.Sub(s.began) >= f.after {
+			s.fires, s.alert.Since = true, now
+			changed = append(changed, s.alert)
+		}
+	}
+	for id, s := range w.mu.alerts {
+		switch {
+		case s.held.Equal(now):
+		case !s.fires:
+			delete(w.mu.alerts, id)
+		case now.Sub(s.held) >= w.o.Rules.EndAfter:
+			delete(w.mu.alerts, id)
+			s.alert.Ended = now
+			changed = append(changed, s.alert)
+			w.mu.ended = append(w.mu.ended, s.alert)
+		}
+	}
+	w.mu.ended = slices.DeleteFunc(w.mu.ended, func(a Alert) bool { return now.Sub(a.Ended) > keepEnded })
+	w.mu.ended = w.mu.ended[max(0, len(w.mu.ended)-maxEnded):]
+	return changed
+}
+
+// Alerts returns those that fire, the newest first, and then those that ended in the
+// last day.
+func (w *Watch) Alerts(context.Context) ([]Alert, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var fire []Alert
+	for _, s := range w.mu.alerts {
+		if s.fires {
+			fire = append(fire, s.alert)
+		}
+	}
+	slices.SortFunc(fire, func(a, b Alert) int {
+		return cmp.Or(b.Since.Compare(a.Since), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Destination, b.Destination), cmp.Compare(a.Source, b.Source))
+	})
+	for _, a := range slices.Backward(w.mu.ended) {
+		fire = append(fire, a)
+	}
+	return fire, nil
+}
+
+// Source is who sends notices. Alerts about it are shown and not sent: a target that
+// refuses them would be told of that for ever.
+const Source = "centrifuge-alerts"
+
+// notify hands a message for each target to Centrifuge.
+func (w *Watch) notify(ctx context.Context, changed []Alert) error {
+	var failed error
+	for i := range changed {
+		if changed[i].Source == Source {
+			continue
+		}
+		for _, t := range w.o.Rules.Notify {
+			body, err := message(&changed[i], t.Format)
+			if err == nil {
+				err = w.o.Notify(ctx, Notice{Endpoint: t.URL, ContentType: "application/json", Body: body})
+			}
+			if err != nil {
+				failed = errors.Join(failed, fmt.Errorf("notify of %s: %w", changed[i].Rule, err))
+			}
+		}
+	}
+	return failed
+}
+
+// message is an alert as a target is told of it.
+func message(a *Alert, format string) ([]byte, error) {
+	if format == "slack" {
+		mark := map[Severity]string{Warning: ":warning:", Critical: ":rotating_light:"}[a.Severity]
+		if !a.Ended.IsZero() {
+			mark = ":white_check_mark: over:"
+		}
+		return json.Marshal(struct {
+			Text string `json:"text"`
+		}{mark + " " + a.Text})
+	}
+	out := struct {
+		Rule        string     `json:"rule"`
+		Severity    Severity   `json:"severity"`
+		State       string     `json:"state"`
+		Source      string     `json:"source,omitempty"`
+		Destination string     `json:"destination,omitempty"`
+		Text        string     `json:"text"`
+		Since       time.Time  `json:"since"`
+		Ended       *time.Time `json:"ended,omitempty"`
+	}{a.Rule, a.Severity, "firing", a.Source, a.Destination, a.Text, a.Since.UTC(), nil}
+	if !a.Ended.IsZero() {
+		ended := a.Ended.UTC()
+		out.State, out.Ended = "ended", &ended
+	}
+	return json.Marshal(out)
+}
