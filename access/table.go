@@ -49,6 +49,35 @@ func OfProcedure(path string) Need {
 	case "/centrifuge.v1.LedgerService/Get":
 		return Need{Right: View}
 
+	// Its figures are of all sources; what is internal to a fleet is for its own
+	// processes, which are admins.
+	case "/centrifuge.v1.FleetService/Get",
+		"/centrifuge.v1.FleetService/Ledger":
+		return Need{Right: View, Whole: true}
+	case "/centrifuge.v1.FleetService/Cycle",
+		"/centrifuge.v1.FleetService/Drain",
+		"/centrifuge.v1.DirectorService/Status",
+		"/centrifuge.v1.DirectorService/Cycle",
+		"/centrifuge.v1.DirectorService/Accept":
+		return Need{Right: Manage, Whole: true}
+
+	// They leave out what the caller may not see.
+	case "/centrifuge.v1.VisibilityService/Series",
+		"/centrifuge.v1.VisibilityService/Breakdown",
+		"/centrifuge.v1.VisibilityService/Top",
+		"/centrifuge.v1.VisibilityService/Samples",
+		"/centrifuge.v1.VisibilityService/Search",
+		"/centrifuge.v1.VisibilityService/Alerts":
+		return Need{Right: View}
+
+	case "/centrifuge.v1.VisibilityService/Series",
+		"/centrifuge.v1.VisibilityService/Breakdown",
+		"/centrifuge.v1.VisibilityService/Top",
+		"/centrifuge.v1.VisibilityService/Samples",
+		"/centrifuge.v1.VisibilityService/Search",
+		"/centrifuge.v1.VisibilityService/Alerts":
+		return Need{Right: View}
+
 	case "/centrifuge.v1.AuditService/List":
 		return Need{Right: Operate}
 

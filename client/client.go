@@ -49,10 +49,11 @@ type Options struct {
 // Its services make one call each, and fail if it fails; Submit is the method
 // that goes on.
 type Client struct {
-	Jobs    centrifugev1connect.JobServiceClient
-	Queues  centrifugev1connect.QueueServiceClient
-	Archive centrifugev1connect.ArchiveServiceClient
-	Ledger  centrifugev1connect.LedgerServiceClient
+	Jobs       centrifugev1connect.JobServiceClient
+	Queues     centrifugev1connect.QueueServiceClient
+	Archive    centrifugev1connect.ArchiveServiceClient
+	Ledger     centrifugev1connect.LedgerServiceClient
+	Visibility centrifugev1connect.VisibilityServiceClient
 
 	http     *http.Client
 	retryFor time.Duration
@@ -83,6 +84,7 @@ func New(o Options) (*Client, error) {
 	c.Queues = centrifugev1connect.NewQueueServiceClient(c.http, o.URL, calls)
 	c.Archive = centrifugev1connect.NewArchiveServiceClient(c.http, o.URL, calls)
 	c.Ledger = centrifugev1connect.NewLedgerServiceClient(c.http, o.URL, calls)
+	c.Visibility = centrifugev1connect.NewVisibilityServiceClient(c.http, o.URL, calls)
 	return c, nil
 }
 
