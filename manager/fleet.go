@@ -20,8 +20,7 @@ type Fleet struct {
 type JobDB struct {
 	Record
 
-	Bytes  int64 // as its server sees it; 0 if that does not say
-	Target bool  // jobs of another one go to it
+	Bytes int64 // as its server sees it; 0 if that does not say
 
 	// Counted says that Ledger is the JobDB's now; it is the one in Record, or a
 	// later one.
@@ -33,8 +32,8 @@ type JobDB struct {
 	Err     error // why the last try failed
 }
 
-// Fleet returns the fleet as it is, as far as it can be told; the error says what
-// could not be.
+// Fleet returns the fleet as it is, as far as that can be told: it fails only
+// without the catalog.
 func (m *Manager) Fleet(ctx context.Context) (Fleet, error) {
 	v, err := m.observe(ctx)
 	if v == nil {
@@ -46,13 +45,13 @@ func (m *Manager) Fleet(ctx context.Context) (Fleet, error) {
 		if r.Name != sumName && r.number() <= folded {
 			continue // the sum has it
 		}
-		j := JobDB{Record: r, Target: isTarget(v.records, r.Name)}
+		j := JobDB{Record: r}
 		file, _, _ := v.file(r.Server, r.Name)
 		j.Bytes = file.Bytes
 		m.account(v, &j)
 		f.JobDBs = append(f.JobDBs, j)
 	}
-	return f, err
+	return f, nil
 }
 
 // account finds out what the ledger of a JobDB is: its Director knows, or the drain
@@ -104,7 +103,7 @@ func (b *Books) Balanced() bool { return len(b.Uncounted) == 0 && b.Total.Balanc
 // there were.
 func (m *Manager) Books(ctx context.Context) (Books, error) {
 	f, err := m.Fleet(ctx)
-	if err != nil && f.JobDBs == nil {
+	if err != nil {
 		return Books{}, err
 	}
 	return f.Books(), nil

@@ -23,8 +23,15 @@ import (
 // reads is passed on as it is; whoever shows it has to keep to the principal's
 // sources. The log may be nil: then nothing is written.
 func Guard(b Backends, log *audit.Log) Backends {
-	b.Queues = &guardedQueues{b.Queues, log}
-	b.Archive = &guardedArchive{b.Archive, log}
+	if b.Queues != nil {
+		b.Queues = &guardedQueues{b.Queues, log}
+	}
+	if b.Archive != nil {
+		b.Archive = &guardedArchive{b.Archive, log}
+	}
+	if b.Fleet != nil {
+		b.Fleet = &guardedFleet{b.Fleet, log}
+	}
 	return b
 }
 

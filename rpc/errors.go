@@ -15,6 +15,8 @@ import (
 
 	"centrifuge/access"
 	"centrifuge/director"
+	"centrifuge/lease"
+	"centrifuge/manager"
 )
 
 // answerTo is the error as the caller is told it. An error that is none of the
@@ -43,11 +45,15 @@ func answerTo(err error) (answer *connect.Error, known bool) {
 		return newAnswer(connect.CodePermissionDenied, denied), true
 	case errors.Is(err, director.ErrNotFound):
 		return newAnswer(connect.CodeNotFound, director.ErrNotFound), true
+	case errors.Is(err, manager.ErrUnknown):
+		return newAnswer(connect.CodeNotFound, err), true
+	case errors.Is(err, director.ErrWrongJobDB):
+		return newAnswer(connect.CodeFailedPrecondition, err), true
 	case errors.Is(err, director.ErrForeignJobDB):
 		return withReason(newAnswer(connect.CodeFailedPrecondition, err), foreignJobDB), true
 	case errors.Is(err, director.ErrNotServing):
 		return withReason(newAnswer(connect.CodeUnavailable, err), notStored), true
-	case errors.Is(err, director.ErrUnavailable):
+	case errors.Is(err, director.ErrUnavailable), errors.Is(err, director.ErrRetiring), errors.Is(err, lease.ErrHeld):
 		return newAnswer(connect.CodeUnavailable, err), true
 	case errors.Is(err, context.Canceled):
 		return newAnswer(connect.CodeCanceled, context.Canceled), true

@@ -3,6 +3,7 @@ package rpc
 import (
 	"fmt"
 	"net/http"
+	"time"
 
 	"connectrpc.com/connect"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
@@ -35,10 +36,28 @@ func newHandler(o *Options) (http.Handler, error) {
 		connect.WithInterceptors(connect.UnaryInterceptorFunc(calls.answer)),
 	)
 	b := Guard(o.Backends, o.Audit)
-	call(centrifugev1connect.NewJobServiceHandler(&jobService{backend: b.Jobs}, options))
-	call(centrifugev1connect.NewQueueServiceHandler(&queueService{b.Queues}, options))
-	call(centrifugev1connect.NewArchiveServiceHandler(&archiveService{b.Archive, o.Logger}, options))
-	call(centrifugev1connect.NewLedgerServiceHandler(&ledgerService{b.Ledger}, options))
+	if b.Jobs != nil {
+		call(centrifugev1connect.NewJobServiceHandler(&jobService{backend: b.Jobs}, options))
+	}
+	if b.Queues != nil {
+		call(centrifugev1connect.NewQueueServiceHandler(&queueService{b.Queues}, options))
+	}
+	if b.Archive != nil {
+		call(centrifugev1connect.NewArchiveServiceHandler(&archiveService{b.Archive, o.Logger}, options))
+	}
+	if b.Ledger != nil {
+		call(centrifugev1connect.NewLedgerServiceHandler(&ledgerService{b.Ledger}, options))
+	}
+	if b.Director != nil {
+		call(centrifugev1connect.NewDirectorServiceHandler(&directorService{b.Name, b.Director}, options))
+	}
+	if b.Fleet != nil {
+		call(centrifugev1connect.NewFleetServiceHandler(&fleetService{b.Fleet}, options))
+	}
+	if b.Record != nil || b.Search != nil || b.Alerts != nil {
+		visibility := &visibilityService{record: b.Record, search: b.Search, alerts: b.Alerts, now: time.Now}
+		call(centrifugev1connect.NewVisibilityServiceHandler(visibility, options))
+	}
 	call(centrifugev1connect.NewAuditServiceHandler(&auditService{o.Audit, o.Logger}, options))
 	call(centrifugev1connect.NewAccessServiceHandler(&accessService{o.Login, o.Links, o.Audit}, options))
 

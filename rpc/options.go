@@ -102,7 +102,7 @@ type Options struct {
 func (o Options) withDefaults() (Options, error) {
 	b := o.Backends
 	switch {
-	case b.Jobs == nil || b.Queues == nil || b.Archive == nil || b.Ledger == nil:
+	case b.Fleet == nil && (b.Jobs == nil || b.Queues == nil || b.Archive == nil || b.Ledger == nil):
 		return o, errors.New("a backend is missing")
 	case o.Ready == nil:
 		return o, errors.New("the option Ready is missing")

@@ -75,7 +75,7 @@ func TestWhoMayCallEveryProcedure(t *testing.T) {
 	}
 	t.Cleanup(func() { log.Close() })
 	address := serve(t, Options{
-		Backends: backend.backends(), Tokens: openTokens(t, kindsFile()), Audit: log, Links: fakeLinks{},
+		Backends: withFleet(backend.backends()), Tokens: openTokens(t, kindsFile()), Audit: log, Links: fakeLinks{},
 		Login: &Login{Issuer: "https://id.example", ClientID: "cli"}, Profiles: true,
 	})
 
@@ -113,6 +113,13 @@ func TestWhoMayCallEveryProcedure(t *testing.T) {
 		{"LedgerService/Get", `{"byQueue": true, "selector": {"source": "shop"}}`, "d......d-"},
 		{"LedgerService/Get", `{"byQueue": true, "selector": {"source": "other"}}`, "d...dddd-"},
 		{"LedgerService/Get", `{"verify": true}`, "d...dddd-"},
+		{"FleetService/Get", `{}`, "d...dddd-"},
+		{"FleetService/Ledger", `{}`, "d...dddd-"},
+		{"FleetService/Cycle", `{"director": "a"}`, "ddd.dddd-"},
+		{"FleetService/Drain", `{"jobdb": "jobdb-000001"}`, "ddd.dddd-"},
+		{"DirectorService/Status", `{}`, "ddd.dddd-"},
+		{"DirectorService/Cycle", `{}`, "ddd.dddd-"},
+		{"DirectorService/Accept", `{"from": "jobdb-000001", "to": "jobdb-000002"}`, "ddd.dddd-"},
 		{"AuditService/List", `{}`, "dd..d.dd-"},
 		{"AuditService/List", `{"source": "other"}`, "dd..dddd-"},
 		{"AccessService/GetLogin", `{}`, "........."},
@@ -142,7 +149,7 @@ func TestWhoMayCallEveryProcedure(t *testing.T) {
 		}
 	}
 	for path := range procedures() {
-		if !tested[path] && slices.Contains([]string{"JobService", "QueueService", "ArchiveService", "LedgerService", "AuditService", "AccessService"},
+		if !tested[path] && slices.Contains([]string{"JobService", "QueueService", "ArchiveService", "LedgerService", "FleetService", "DirectorService", "AuditService", "AccessService"},
 			strings.Split(strings.TrimPrefix(path, "/centrifuge.v1."), "/")[0]) {
 			t.Errorf("%s is not tested", path)
 		}

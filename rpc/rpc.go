@@ -14,17 +14,29 @@ import (
 	"centrifuge/archive"
 	"centrifuge/director"
 	"centrifuge/jobdb"
+	"centrifuge/manager"
 	"centrifuge/schedule"
 )
 
-// Backends answer the calls; [director.Director] is all four of them. Their
-// errors are those of package director; any other is answered as an internal
-// error, its text kept from the caller.
+// Backends answer the calls; [director.Director] is all of them but Fleet, which
+// is a [manager.Manager]. Their errors are those of the packages director and
+// manager; any other is answered as an internal error, its text kept from the
+// caller. What is nil is not served.
 type Backends struct {
-	Jobs    JobBackend
-	Queues  QueueBackend
-	Archive ArchiveBackend
-	Ledger  LedgerBackend
+	Jobs     JobBackend
+	Queues   QueueBackend
+	Archive  ArchiveBackend
+	Ledger   LedgerBackend
+	Director DirectorBackend
+	Fleet    FleetBackend
+
+	// VisibilityService is served if any of these is there.
+	Record VisibilityBackend
+	Search SearchBackend
+	Alerts AlertBackend
+
+	// Name is that of the Director.
+	Name string
 }
 
 // JobBackend is behind JobService.
@@ -58,4 +70,20 @@ type LedgerBackend interface {
 	Ledger() (director.Ledger, error)
 	LedgerByQueue(schedule.Selector) ([]director.QueueLedger, error)
 	Verify(context.Context) (booked, recounted director.Ledger, err error)
+}
+
+// DirectorBackend is behind DirectorService.
+type DirectorBackend interface {
+	Status() director.Status
+	Ledgers() ([]director.JobDBLedger, error)
+	Cycle(context.Context) (before, now string, err error)
+	Accept(context.Context, director.Transfer) error
+}
+
+// FleetBackend is behind FleetService.
+type FleetBackend interface {
+	Fleet(context.Context) (manager.Fleet, error)
+	Cycle(ctx context.Context, director string) (before, now string, err error)
+	Drain(ctx context.Context, jobdb string) (manager.State, error)
+	Books(context.Context) (manager.Books, error)
 }
