@@ -53,6 +53,8 @@ type Client struct {
 	Queues     centrifugev1connect.QueueServiceClient
 	Archive    centrifugev1connect.ArchiveServiceClient
 	Ledger     centrifugev1connect.LedgerServiceClient
+	Audit      centrifugev1connect.AuditServiceClient
+	Access     centrifugev1connect.AccessServiceClient
 	Visibility centrifugev1connect.VisibilityServiceClient
 
 	http     *http.Client
@@ -84,6 +86,8 @@ func New(o Options) (*Client, error) {
 	c.Queues = centrifugev1connect.NewQueueServiceClient(c.http, o.URL, calls)
 	c.Archive = centrifugev1connect.NewArchiveServiceClient(c.http, o.URL, calls)
 	c.Ledger = centrifugev1connect.NewLedgerServiceClient(c.http, o.URL, calls)
+	c.Audit = centrifugev1connect.NewAuditServiceClient(c.http, o.URL, calls)
+	c.Access = centrifugev1connect.NewAccessServiceClient(c.http, o.URL, calls)
 	c.Visibility = centrifugev1connect.NewVisibilityServiceClient(c.http, o.URL, calls)
 	return c, nil
 }

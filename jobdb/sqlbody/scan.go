@@ -17,6 +17,12 @@ const scanPage = 1024
 // is committed meanwhile stays in the database's log until it ends. A page is
 // read while the caller is busy with the one before.
 func (b *Body) Scan(ctx context.Context) iter.Seq2[*jobdb.Row, error] {
+	return b.ScanAfter(ctx, centrifuge.ID{})
+}
+
+// ScanAfter is [Body.Scan] from the first job on whose id is greater than a given
+// one.
+func (b *Body) ScanAfter(ctx context.Context, after centrifuge.ID) iter.Seq2[*jobdb.Row, error] {
 	return func(yield func(*jobdb.Row, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		pages := make(chan []jobdb.Row)
@@ -28,6 +34,7 @@ func (b *Body) Scan(ctx context.Context) iter.Seq2[*jobdb.Row, error] {
 					jobs:        tx.StmtContext(ctx, b.reads.scanJobs),
 					transitions: tx.StmtContext(ctx, b.reads.scanLastTransitions),
 					names:       make(map[string]string),
+					after:       after,
 				}
 				return s.run(ctx, pages)
 			})
