@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"centrifuge"
 	"centrifuge/jobdb"
 )
@@ -198,6 +200,9 @@ func (m *mover) pack(ctx context.Context, parcels chan<- parcel) error {
 	return nil
 }
 
+// tracers is how many histories are read at a time.
+const tracers = 4
+
 type packed struct {
 	trace jobdb.Trace
 	life  centrifuge.Life
@@ -212,16 +217,19 @@ func (m *mover) read(ctx context.Context, ids []centrifuge.ID) ([]packed, error)
 		return nil, fmt.Errorf("read %d jobs: %d are there: %w", len(ids), len(loaded), jobdb.ErrCorrupt)
 	}
 	jobs := make([]packed, len(loaded))
+	reads, ctx := errgroup.WithContext(ctx)
+	reads.SetLimit(tracers)
 	for i := range loaded {
 		jobs[i].trace.Job, jobs[i].life = loaded[i].Job, loaded[i].Life
 		if loaded[i].Life.State == centrifuge.StateAwaitingScheduling && loaded[i].Life.Attempt == 0 {
 			continue
 		}
-		if jobs[i].trace, err = m.t.db.Trace(ctx, loaded[i].Job.ID); err != nil {
-			return nil, err
-		}
+		reads.Go(func() (err error) {
+			jobs[i].trace, err = m.t.db.Trace(ctx, loaded[i].Job.ID)
+			return err
+		})
 	}
-	return jobs, nil
+	return jobs, reads.Wait()
 }
 
 // moved logs that a job goes on in the JobDB of that name.
