@@ -70,14 +70,6 @@ func OfProcedure(path string) Need {
 		"/centrifuge.v1.VisibilityService/Alerts":
 		return Need{Right: View}
 
-	case "/centrifuge.v1.VisibilityService/Series",
-		"/centrifuge.v1.VisibilityService/Breakdown",
-		"/centrifuge.v1.VisibilityService/Top",
-		"/centrifuge.v1.VisibilityService/Samples",
-		"/centrifuge.v1.VisibilityService/Search",
-		"/centrifuge.v1.VisibilityService/Alerts":
-		return Need{Right: View}
-
 	case "/centrifuge.v1.AuditService/List":
 		return Need{Right: Operate}
 

@@ -60,8 +60,8 @@ const plain = `<!doctype html>
 </main>
 `
 
-// plainPages renders pages that need nothing but themselves.
-func plainPages() func(http.ResponseWriter, *http.Request, Page) {
+// Plain renders pages that need nothing but themselves.
+func Plain() func(http.ResponseWriter, *http.Request, Page) {
 	page := template.Must(template.New("").Parse(plain))
 	return func(w http.ResponseWriter, _ *http.Request, p Page) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")

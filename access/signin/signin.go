@@ -95,7 +95,7 @@ func New(o Options) (*Door, error) {
 		d.o.Public = func(string) bool { return false }
 	}
 	if d.o.Render == nil {
-		d.o.Render = plainPages()
+		d.o.Render = Plain()
 	}
 	if d.o.Now == nil {
 		d.o.Now = time.Now
@@ -174,6 +174,12 @@ func thisMachine(host string) bool {
 func (d *Door) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if d.o.Public(r.URL.Path) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		// Whoever brings a token has had it checked by the listener; in the open
+		// that says nothing, and a customer's session comes first.
+		if p := access.From(r.Context()); !d.open && p.Has(access.View) {
 			next.ServeHTTP(w, r)
 			return
 		}
