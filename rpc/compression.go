@@ -9,8 +9,9 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// minCompressed is the size from which answers are worth compressing, in bytes.
-const minCompressed = 1024
+// minCompressed is the size from which answers are worth compressing, in bytes. The
+// answer to a Submit of hundreds of jobs is below it: ids compress badly.
+const minCompressed = 32 << 10
 
 // compressions are the encodings of requests and answers, gzip and zstd. What a
 // request decompresses to is limited to maxBytes.
