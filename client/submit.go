@@ -11,11 +11,13 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
-	"google.golang.org/protobuf/proto"
 
 	"centrifuge"
 	pb "centrifuge/gen/centrifuge/v1"
 )
+
+// waits are those between calls that are repeated.
+var waits = centrifuge.RetryPolicy{MinBackoff: 100 * time.Millisecond, MaxBackoff: 10 * time.Second} //nolint:gochecknoglobals // a constant, were there such values
 
 // maxRetryAfter bounds what a server can make a Submit wait.
 const maxRetryAfter = time.Minute
@@ -32,9 +34,11 @@ const maxRetryAfter = time.Minute
 // with the transaction id that the error names may be submitted again at any time.
 func (c *Client) Submit(ctx context.Context, req *pb.SubmitRequest) (*pb.SubmitResponse, error) {
 	if req.GetTransactionId() == "" {
-		req = &pb.SubmitRequest{TransactionId: rand.Text(), Jobs: req.GetJobs()}
+		req = &pb.SubmitRequest{
+			TransactionId: rand.Text(), Jobs: req.GetJobs(), Prepare: req.GetPrepare(), PrepareTtl: req.GetPrepareTtl(),
+		}
 	}
-	policy := centrifuge.RetryPolicy{MinBackoff: 100 * time.Millisecond, MaxBackoff: 10 * time.Second}
+	policy := waits
 	random := mathrand.New(mathrand.NewPCG(mathrand.Uint64(), mathrand.Uint64()))
 	until := time.Now().Add(c.retryFor)
 	for attempt := uint32(1); ; attempt++ {
@@ -100,8 +104,4 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-func size(req *pb.SubmitRequest) string {
-	return fmt.Sprintf("%d jobs (%d bytes)", len(req.GetJobs()), proto.Size(req))
 }
