@@ -1,0 +1,41 @@
+package sim
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestFleet runs a Director that is cycled, drained, robbed of its leases and killed
+// in the middle of that, once a seed. -seed names one, -v tells all.
+func TestFleet(t *testing.T) {
+	first, last := uint64(1), uint64(40)
+	if *seed > 0 {
+		first, last = *seed, *seed
+	}
+	for n := first; n <= last; n++ {
+		t.Run(fmt.Sprintf("seed=%d", n), func(t *testing.T) {
+			var events io.Writer = io.Discard
+			if *seed > 0 && testing.Verbose() {
+				events = os.Stderr
+			}
+			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(time.Until(time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)))
+				f := newFleet(n, events)
+				if err := f.troubles(); err != nil {
+					t.Fatal(err)
+				}
+				for i, violation := range f.mu.broken {
+					if i < 20 {
+						t.Error(violation)
+					}
+				}
+				t.Logf("%d orders, %d JobDBs, %d cycles, %d drains, %d leases lost, %d jobs in doubt",
+					len(f.mu.orders), len(f.mu.records), f.mu.cycles, f.mu.drains, f.mu.losses, len(f.mu.excused))
+			})
+		})
+	}
+}
