@@ -56,6 +56,10 @@ var _ visibility.Backend = (*Backend)(nil)
 
 // Open opens a folder, or makes it. The files in it are opened when they are needed.
 func Open(folder string) (*Backend, error) {
+	folder, err := filepath.Abs(folder) // SQLite takes the start of a relative one for a host
+	if err != nil {
+		return nil, fmt.Errorf("open the record of deliveries: %w", err)
+	}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, fmt.Errorf("open the record of deliveries: %w", err)
 	}
@@ -123,7 +127,11 @@ func (f *day) write(ctx context.Context, w *visibility.Write) error {
 	}
 	defer put.Close()
 	for i := range w.Put {
-		if _, err := put.ExecContext(ctx, int64(w.Put[i].Key), w.Put[i].Data); err != nil {
+		data := w.Put[i].Data
+		if data == nil {
+			data = []byte{} // nil is NULL
+		}
+		if _, err := put.ExecContext(ctx, int64(w.Put[i].Key), data); err != nil {
 			return err
 		}
 	}
