@@ -53,6 +53,19 @@ func (r *remote) dial(cmd *cobra.Command, o client.Options) (*client.Client, err
 	if o.Token, err = r.token(); err != nil {
 		return nil, err
 	}
+	return r.reach(o)
+}
+
+// dialWithout is dial for a call that is made to get a token.
+func (r *remote) dialWithout(cmd *cobra.Command) (*client.Client, error) {
+	if err := r.fill(cmd); err != nil {
+		return nil, err
+	}
+	return r.reach(client.Options{})
+}
+
+func (r *remote) reach(o client.Options) (*client.Client, error) {
+	var err error
 	if r.caFile != "" {
 		if o.RootCAs, err = readCAs(r.caFile); err != nil {
 			return nil, err
@@ -82,9 +95,21 @@ func (r *remote) fill(cmd *cobra.Command) error {
 	return nil
 }
 
+// token is what the command line says it is, or else the environment, or else the
+// login for this server.
 func (r *remote) token() (string, error) {
 	if r.tokenFile == "" {
-		return os.Getenv(tokenEnv), nil
+		if token := os.Getenv(tokenEnv); token != "" {
+			return token, nil
+		}
+		saved, err := savedLogin(r.server)
+		switch {
+		case err != nil || saved.Token == "":
+			return "", nil // without a folder for logins there is none
+		case time.Now().After(saved.Expiry):
+			return "", errLoginEnded
+		}
+		return saved.Token, nil
 	}
 	file, err := os.Open(r.tokenFile)
 	if err != nil {
@@ -127,7 +152,7 @@ func (r *remote) explain(err error) error {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%w; is `centrifuge serve` running there? --server is %s", err, r.server)
 	case connect.CodeOf(err) == connect.CodeUnauthenticated:
-		return fmt.Errorf("%w; give a token with --token-file or %s", err, tokenEnv)
+		return fmt.Errorf("%w; give a token with --token-file or %s, or run centrifuge login", err, tokenEnv)
 	case connect.CodeOf(err) == connect.CodeDeadlineExceeded:
 		return fmt.Errorf("%w; --timeout is %s", err, r.timeout)
 	default:
