@@ -153,9 +153,7 @@ func (t *tenure) accept(ctx context.Context, tr Transfer) error {
 	if err != nil {
 		return err
 	}
-	if a.policies, err = t.newerPolicies(ctx, tr.Policies); err != nil {
-		return err
-	}
+	a.policies = t.newerPolicies(tr.Policies)
 	if len(a.jobs)+len(a.transactions)+len(a.policies) == 0 {
 		return nil
 	}
@@ -234,23 +232,13 @@ func (t *tenure) unknownTransactions(ctx context.Context, transactions []jobdb.T
 }
 
 // newerPolicies are those that are later than the JobDB's of the same scope.
-func (t *tenure) newerPolicies(ctx context.Context, policies []jobdb.Policy) ([]jobdb.Policy, error) {
-	if len(policies) == 0 {
-		return nil, nil
-	}
-	own, err := t.db.Policies(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read the queue policies: %w", err)
-	}
-	at := make(map[centrifuge.QueueKey]jobdb.Policy, len(own))
-	for _, p := range own {
-		at[p.Scope] = p
-	}
-	var newer []jobdb.Policy
+func (t *tenure) newerPolicies(policies []jobdb.Policy) (newer []jobdb.Policy) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	for _, p := range policies {
-		if known, ok := at[p.Scope]; !ok || p.Time.After(known.Time) {
+		if before, ok := t.mu.said[p.Scope]; !ok || p.Time.After(before) {
 			newer = append(newer, p)
 		}
 	}
-	return newer, nil
+	return newer
 }

@@ -92,49 +92,52 @@ func (d *Director) Run(ctx context.Context) error {
 // own sees to it that there is a JobDB to serve from, until ctx ends or one is
 // found that cannot be opened.
 func (d *Director) own(ctx context.Context) error {
-	for wait := time.Second; ; {
+	wait := time.Second // before the next is acquired, in which things may be no better
+	var mourned *owned
+	for ctx.Err() == nil {
 		w := d.owner.Load()
 		if w != nil && !w.over() {
 			select {
 			case <-ctx.Done():
-				return nil
 			case <-d.changed:
 			}
 			continue
 		}
-		if w != nil {
-			switch {
-			case ctx.Err() != nil:
-				return nil
-			case hopeless(w.err):
-				return w.err
-			case d.o.Now().Sub(w.since) > reopenBackoff:
-				wait = time.Second
-			}
-			d.o.Logger.Error("the JobDB is lost, and another is acquired", "jobdb", w.Name, "error", w.err, "in", wait)
-			if !sleep(ctx, wait) {
-				return nil
-			}
-			wait = min(2*wait, reopenBackoff)
+		if w != mourned && !d.mourn(ctx, w, &wait) {
+			return w.err
 		}
-		for ; ; wait = min(2*wait, reopenBackoff) {
-			err := d.acquire(ctx)
-			if err == nil {
-				break
-			}
-			if ctx.Err() != nil {
-				return nil
-			}
-			if hopeless(err) {
-				return err
-			}
+		mourned = w
+		err := d.acquire(ctx)
+		switch {
+		case err == nil || ctx.Err() != nil:
+		case hopeless(err):
+			return err
+		default:
 			d.o.Logger.Error("no JobDB could be acquired", "error", err, "retry_in", wait)
 			d.say("acquiring a JobDB: " + err.Error())
-			if !sleep(ctx, wait) {
-				return nil
-			}
+			sleep(ctx, wait)
+			wait = min(2*wait, reopenBackoff)
 		}
 	}
+	return nil
+}
+
+// mourn waits a moment after the loss of a JobDB. It reports false if no other can
+// take its place.
+func (d *Director) mourn(ctx context.Context, w *owned, wait *time.Duration) bool {
+	if ctx.Err() != nil {
+		return true
+	}
+	if hopeless(w.err) {
+		return false
+	}
+	if d.o.Now().Sub(w.since) > reopenBackoff {
+		*wait = time.Second
+	}
+	d.o.Logger.Error("the JobDB is lost, and another is acquired", "jobdb", w.Name, "error", w.err, "in", *wait)
+	sleep(ctx, *wait)
+	*wait = min(2**wait, reopenBackoff)
+	return true
 }
 
 // acquire acquires a JobDB and makes it the current one, unless a cycle has done so

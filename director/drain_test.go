@@ -165,12 +165,12 @@ func TestDrainUnderFaults(t *testing.T) {
 	}
 	var cut context.CancelFunc
 	courier := &courierOf{target: r, meddle: func(n int, accept func() error) error {
-		switch {
-		case n%9 == 0: // it was applied, and nobody heard of it
+		switch n % 9 {
+		case 0: // it was applied, and nobody heard of it
 			return errors.Join(accept(), errNetwork)
-		case n%9 == 4:
+		case 4:
 			return errNetwork
-		case n%9 == 7: // cut short between the target's commit and one here
+		case 7: // cut short between the target's commit and one here
 			err := accept()
 			cut()
 			return errors.Join(err, errNetwork)

@@ -68,7 +68,20 @@ func (d *Director) SetPolicy(ctx context.Context, scope centrifuge.QueueKey, p c
 		return err
 	}
 	defer leave()
-	return t.log.policy(ctx, jobdb.Policy{Scope: scope, Policy: p, Time: t.o.Now().UTC().Truncate(time.Millisecond)})
+	return t.log.policy(ctx, jobdb.Policy{Scope: scope, Policy: p, Time: t.nextSaid(scope)})
+}
+
+// nextSaid is the time of a policy that is set now: later than that of the one
+// before, though the clock was set back, as the latest of a scope holds wherever it
+// is brought.
+func (t *tenure) nextSaid(scope centrifuge.QueueKey) time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.o.Now().UTC().Truncate(time.Millisecond)
+	if before, ok := t.mu.said[scope]; ok && !now.After(before) {
+		return before.Add(time.Millisecond)
+	}
+	return now
 }
 
 func checkPolicy(scope centrifuge.QueueKey, p *centrifuge.QueuePolicy) error {

@@ -43,6 +43,7 @@ func (t *tenure) recoverPolicies(ctx context.Context) error {
 	defer t.mu.Unlock()
 	for i := range policies {
 		t.mu.sched.SetPolicy(t.o.Now(), policies[i].Scope, policies[i].Policy)
+		t.mu.said[policies[i].Scope] = policies[i].Time
 	}
 	return nil
 }

@@ -48,6 +48,7 @@ type tenure struct {
 	mu   struct {
 		sync.Mutex
 		sched   *schedule.Scheduler
+		said    map[centrifuge.QueueKey]time.Time // when the policy of a scope was set
 		cache   cache
 		loaded  []attempt // read back from the JobDB; their slots are reserved
 		missing []missing // to be read back
@@ -92,6 +93,7 @@ func newTenure(o *Options, h Holding, db jobdb.DB, m *metrics) *tenure {
 	t.archiver = newArchiver(t)
 	t.wake = sync.NewCond(&t.mu)
 	t.mu.sched = schedule.New(o.Schedule, o.Now())
+	t.mu.said = make(map[centrifuge.QueueKey]time.Time)
 	t.mu.cache = newCache(o.CacheBytes)
 	return t
 }
@@ -315,6 +317,7 @@ func (t *tenure) apply(g *group) {
 	for i := range g.batch.Policies {
 		p := &g.batch.Policies[i]
 		t.mu.sched.SetPolicy(now, p.Scope, p.Policy)
+		t.mu.said[p.Scope] = p.Time
 	}
 	t.wakeLocked()
 	t.mindClockLocked(now)

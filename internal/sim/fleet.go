@@ -62,8 +62,8 @@ type fleetProcess struct {
 
 	number   uint64
 	director *director.Director
-	dead     atomic.Bool // nothing persists and nothing is sent any more
-	life     context.Context
+	dead     atomic.Bool     // nothing persists and nothing is sent any more
+	life     context.Context //nolint:containedctx // ends when the process does
 	stop     context.CancelFunc
 	ended    chan struct{}
 }

@@ -18,7 +18,7 @@ func TestFleet(t *testing.T) {
 	}
 	for n := first; n <= last; n++ {
 		t.Run(fmt.Sprintf("seed=%d", n), func(t *testing.T) {
-			var events io.Writer = io.Discard
+			events := io.Discard
 			if *seed > 0 && testing.Verbose() {
 				events = os.Stderr
 			}
