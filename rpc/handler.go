@@ -31,7 +31,7 @@ func newHandler(o *Options) (http.Handler, error) {
 		mux.Handle(path, service)
 	}
 	options := connect.WithHandlerOptions(
-		jsonCodecs(),
+		codecs(),
 		compressions(o.MaxMessageBytes),
 		connect.WithInterceptors(connect.UnaryInterceptorFunc(calls.answer)),
 	)
