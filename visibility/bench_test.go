@@ -138,8 +138,8 @@ func BenchmarkMonth(b *testing.B) {
 		fill(b, folder, now)
 	}
 	store := openBench(b, folder)
-	month := visibility.Range{From: now.Add(time.Minute).Add(-time.Duration(*benchDays) * 24 * time.Hour), To: now.Add(time.Minute)}
-	day := visibility.Range{From: month.To.Add(-24 * time.Hour), To: month.To}
+	month := visibility.Last(now, time.Duration(*benchDays)*24*time.Hour)
+	day := visibility.Last(now, 24*time.Hour)
 	all := visibility.Filter{}
 	queue := visibility.Filter{Source: "customer-0007", Destination: "api-077.example.com"}
 	for _, q := range []struct {
@@ -237,7 +237,7 @@ func fill(b *testing.B, folder string, end time.Time) {
 			now = hour.Add(time.Duration(minute) * time.Minute)
 			n := 10
 			if !dense {
-				n = 20
+				n = 10
 				if minute > 0 {
 					break
 				}

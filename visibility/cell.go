@@ -191,15 +191,30 @@ func (c *cell) readCounts(r *reader) {
 	}
 }
 
-func (c *cell) appendSketches(b []byte) []byte { return c.delay.append(c.latency.append(b)) }
+// appendSketches writes how long the sketches are, so that they can be skipped, and
+// then them.
+func (c *cell) appendSketches(b []byte) []byte {
+	// Their length is most often a byte long; otherwise they are moved.
+	at := len(b)
+	b = c.delay.append(c.latency.append(append(b, 0)))
+	n := len(b) - at - 1
+	if n < 0x80 {
+		b[at] = byte(n)
+		return b
+	}
+	var length [binary.MaxVarintLen64]byte
+	return slices.Replace(b, at, at+1, length[:binary.PutUvarint(length[:], uint64(n))]...)
+}
 
 // readSketches adds what appendSketches wrote; with a nil cell it skips it.
 func (c *cell) readSketches(r *reader) {
+	both := reader{b: r.bytes(), err: r.err}
 	if c == nil {
-		(*sketch)(nil).read(r)
-		(*sketch)(nil).read(r)
 		return
 	}
-	c.latency.read(r)
-	c.delay.read(r)
+	c.latency.read(&both)
+	c.delay.read(&both)
+	if r.err == nil {
+		r.err = both.err
+	}
 }

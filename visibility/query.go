@@ -13,11 +13,19 @@ const Other = "(other)"
 // Range is the time from From up to and without To, both cut to whole minutes.
 type Range struct{ From, To time.Time }
 
-// Last is the range of the minutes that touch the last d before now, the minute
-// of now included.
+// Last is the range of the minutes that touch the last d before now, the minute of
+// now included. A day or more begins with a whole hour, a week or more with a whole
+// day (UTC): so much is stored in one piece, and a page's first point is whole.
 func Last(now time.Time, d time.Duration) Range {
-	to := now.Truncate(time.Minute).Add(time.Minute)
-	return Range{From: to.Add(-max(d, time.Minute).Truncate(time.Minute)), To: to}
+	to := now.UTC().Truncate(time.Minute).Add(time.Minute)
+	from := to.Add(-max(d, time.Minute).Truncate(time.Minute))
+	switch {
+	case d >= 7*24*time.Hour:
+		from = from.Truncate(24 * time.Hour)
+	case d >= 24*time.Hour:
+		from = from.Truncate(time.Hour)
+	}
+	return Range{From: from, To: to}
 }
 
 // Filter selects queues. Empty fields select all.

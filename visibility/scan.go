@@ -20,10 +20,7 @@ func (s *Store) plan(ctx context.Context, from, to minute, step int) ([]span, er
 	var spans []span
 	err := s.eachDay(ctx, from, to, func(d Day) error {
 		begin, end := int(max(from-d.first(), 0)), int(min(to-d.first(), minutesOfDay))
-		sealed, err := s.sealed(ctx, d)
-		if err != nil {
-			return err
-		}
+		sealed := s.whole[d]
 		if sealed.day && begin == 0 && end == minutesOfDay && step%minutesOfDay == 0 {
 			spans = append(spans, span{d, levelDay, 0, minutesOfDay})
 			return nil

@@ -104,7 +104,8 @@ func (s *Store) sealMinute(ctx context.Context, m minute) error {
 		w.delete(total, total)
 	}
 	putCells(&w, levelMinute, at, &all)
-	if err := s.write(ctx, d, &w); err != nil {
+	err := s.write(ctx, d, &w, func(whole *sealing) { whole.hours[hour/minutesOfHour], whole.day = false, false })
+	if err != nil {
 		return err
 	}
 	delete(s.open, m)
@@ -131,13 +132,28 @@ func (s *Store) sealSpan(ctx context.Context, m minute, l, below level) error {
 	if len(w.Put) == 0 {
 		return nil
 	}
-	return s.write(ctx, d, &w)
+	return s.write(ctx, d, &w, func(whole *sealing) {
+		if l == levelDay {
+			whole.day = true
+		} else {
+			whole.hours[at/minutesOfHour] = true
+		}
+	})
 }
 
-func (s *Store) write(ctx context.Context, d Day, w *Write) error {
+// write changes a day and, with that, what of it is sealed.
+func (s *Store) write(ctx context.Context, d Day, w *Write, seal func(*sealing)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.o.Backend.Write(ctx, d, w)
+	if err := s.o.Backend.Write(ctx, d, w); err != nil {
+		// Its outcome is not known. Minutes are there in any case, and sealed anew.
+		s.whole[d] = sealing{}
+		return err
+	}
+	whole := s.whole[d]
+	seal(&whole)
+	s.whole[d] = whole
+	return nil
 }
 
 // blocks is how many blocks of counts a kind has.

@@ -93,7 +93,7 @@ func (s *sketch) append(b []byte) []byte {
 	return b
 }
 
-// read merges what append wrote; with a nil sketch it skips it.
+// read merges what append wrote.
 func (s *sketch) read(r *reader) {
 	n, bin := r.uvarint(), uint64(0)
 	for range n {
@@ -108,7 +108,7 @@ func (s *sketch) read(r *reader) {
 			r.fail("a sketch has no bin %d", bin)
 			return
 		}
-		if s != nil && r.err == nil {
+		if r.err == nil {
 			s.add(int(bin), float64(count))
 		}
 	}

@@ -50,6 +50,7 @@ type Store struct {
 	// see a minute before or after its sealing.
 	mu    sync.RWMutex
 	names *names
+	whole map[Day]sealing // what of each day is sealed
 
 	// The recorder's goroutine alone uses these.
 	open  map[minute]bool // minutes that are not sealed
@@ -75,7 +76,7 @@ func OpenStore(ctx context.Context, o StoreOptions) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		o: o, scale: scale, names: newNames(o.MaxQueues),
+		o: o, scale: scale, names: newNames(o.MaxQueues), whole: make(map[Day]sealing),
 		open: make(map[minute]bool), hours: make(map[minute]bool), days: make(map[Day]bool),
 	}
 	days, err := o.Backend.Days(ctx)
@@ -121,8 +122,11 @@ func (s *Store) load(ctx context.Context, d Day) error {
 		return err
 	}
 	sealed, err := s.sealed(ctx, d)
-	if err != nil || sealed.day {
+	if err != nil {
 		return err
+	}
+	if s.whole[d] = sealed; sealed.day {
+		return nil
 	}
 	s.days[d] = true
 	total := countsOf(levelMinute, kindTotal)
@@ -168,6 +172,7 @@ func (s *Store) forget(d Day) {
 	maps.DeleteFunc(s.open, func(m minute, _ bool) bool { return m.day() == d })
 	maps.DeleteFunc(s.hours, func(m minute, _ bool) bool { return m.day() == d })
 	delete(s.days, d)
+	delete(s.whole, d)
 }
 
 // Close closes the backend.
