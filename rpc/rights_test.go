@@ -85,6 +85,9 @@ func TestWhoMayCallEveryProcedure(t *testing.T) {
 		{"JobService/Submit", fmt.Sprintf(job, "shop"), ".dd.ddd.-"},
 		{"JobService/Submit", fmt.Sprintf(job, "other"), ".dd.dddd-"},
 		{"JobService/Submit", `{"jobs": [{"source": "shop", "endpoint": "http://e.example/"}, {"source": "other", "endpoint": "http://e.example/"}]}`, ".dd.dddd-"},
+		{"JobService/Commit", `{"transactionIds": ["t"]}`, ".dd.ddd.-"},
+		{"JobService/Abort", `{"transactionIds": ["t"]}`, ".dd.ddd.-"},
+		{"JobService/Transactions", `{"ids": ["t"]}`, ".dd.ddd.-"},
 		{"JobService/Get", `{"id": "` + id.String() + `"}`, "d......d-"},
 		{"JobService/Get", `{"id": "` + theirs.String() + `"}`, "d...nnnd-"},
 		{"QueueService/List", `{}`, "d.....dd-"},
@@ -291,5 +294,36 @@ func TestNothingIsDoneWithoutTheLog(t *testing.T) {
 		t.Error("nobody did something")
 	} else if denied := new(access.DeniedError); errors.As(err, &denied) {
 		t.Error("a refusal was told that could not be written down")
+	}
+}
+
+// The services of a fleet are not reached by those who may not call them; the
+// backends of this test would not survive it.
+func TestWhoMayNotCallTheFleet(t *testing.T) {
+	b := (&fake{}).backends()
+	b.Director, b.Fleet = struct{ DirectorBackend }{}, struct{ FleetBackend }{}
+	address := serve(t, Options{Backends: b, Tokens: openTokens(t, kindsFile())})
+	for path := range procedures() {
+		service, method, _ := strings.Cut(strings.TrimPrefix(path, "/centrifuge.v1."), "/")
+		var may []string
+		switch {
+		case service == "FleetService" && (method == "Get" || method == "Ledger"):
+			may = []string{"viewer", "operator", "admin"}
+		case service == "FleetService", service == "DirectorService":
+			may = []string{"admin"}
+		default:
+			continue
+		}
+		for _, kind := range kinds {
+			if slices.Contains(may, kind) {
+				continue
+			}
+			if status, _, content := post(t, address, path, `{}`, "Authorization", "Bearer "+secret(kind)); status != 403 {
+				t.Errorf("%s by %s: status %d: %s", path, kind, status, content)
+			}
+		}
+		if status, _, _ := post(t, address, path, `{}`); status != 401 {
+			t.Errorf("%s without a token: status %d", path, status)
+		}
 	}
 }
