@@ -56,6 +56,8 @@ type Client struct {
 	Audit      centrifugev1connect.AuditServiceClient
 	Access     centrifugev1connect.AccessServiceClient
 	Visibility centrifugev1connect.VisibilityServiceClient
+	Fleet      centrifugev1connect.FleetServiceClient
+	Director   centrifugev1connect.DirectorServiceClient
 
 	http     *http.Client
 	retryFor time.Duration
@@ -89,6 +91,8 @@ func New(o Options) (*Client, error) {
 	c.Audit = centrifugev1connect.NewAuditServiceClient(c.http, o.URL, calls)
 	c.Access = centrifugev1connect.NewAccessServiceClient(c.http, o.URL, calls)
 	c.Visibility = centrifugev1connect.NewVisibilityServiceClient(c.http, o.URL, calls)
+	c.Fleet = centrifugev1connect.NewFleetServiceClient(c.http, o.URL, calls)
+	c.Director = centrifugev1connect.NewDirectorServiceClient(c.http, o.URL, calls)
 	return c, nil
 }
 

@@ -17,9 +17,9 @@ import (
 	"centrifuge/gen/centrifuge/v1/centrifugev1connect"
 )
 
-// director answers each Submit with the next of its errors, nil and those beyond
+// refusing is a Director that answers each Submit with the next of its errors, nil and those beyond
 // the last being successes.
-type director struct {
+type refusing struct {
 	centrifugev1connect.UnimplementedJobServiceHandler
 
 	errs  []error
@@ -28,7 +28,7 @@ type director struct {
 	auth  []string
 }
 
-func (d *director) Submit(_ context.Context, req *connect.Request[pb.SubmitRequest]) (*connect.Response[pb.SubmitResponse], error) {
+func (d *refusing) Submit(_ context.Context, req *connect.Request[pb.SubmitRequest]) (*connect.Response[pb.SubmitResponse], error) {
 	n := len(d.calls)
 	d.calls = append(d.calls, req.Msg)
 	d.times = append(d.times, time.Now())
@@ -48,7 +48,7 @@ func (m inMemory) RoundTrip(req *http.Request) (*http.Response, error) {
 	return rec.Result(), req.Context().Err()
 }
 
-func newClient(t *testing.T, d *director, o client.Options) *client.Client {
+func newClient(t *testing.T, d *refusing, o client.Options) *client.Client {
 	t.Helper()
 	_, handler := centrifugev1connect.NewJobServiceHandler(d)
 	o.Transport = inMemory{handler}
@@ -67,7 +67,7 @@ func full(retryAfter string) error {
 
 func TestSubmitRepeatsUnderOneTransaction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &director{errs: []error{
+		d := &refusing{errs: []error{
 			connect.NewError(connect.CodeUnavailable, errors.New("recovering")),
 			errors.New("a proxy broke"), // code unknown
 			full("7"),
@@ -100,7 +100,7 @@ func TestSubmitDoesNotRepeatRefusals(t *testing.T) {
 		connect.CodeInvalidArgument, connect.CodeAlreadyExists, connect.CodeUnauthenticated,
 		connect.CodeInternal, connect.CodeUnimplemented,
 	} {
-		d := &director{errs: []error{connect.NewError(code, errors.New("jobs[0].endpoint: no"))}}
+		d := &refusing{errs: []error{connect.NewError(code, errors.New("jobs[0].endpoint: no"))}}
 		_, err := newClient(t, d, client.Options{}).Submit(t.Context(), &pb.SubmitRequest{})
 		if connect.CodeOf(err) != code || errors.Is(err, client.ErrGaveUp) || len(d.calls) != 1 {
 			t.Errorf("%v: got %v after %d calls", code, err, len(d.calls))
@@ -109,8 +109,8 @@ func TestSubmitDoesNotRepeatRefusals(t *testing.T) {
 }
 
 func TestSubmitGivesUp(t *testing.T) {
-	always := func() *director {
-		d := &director{}
+	always := func() *refusing {
+		d := &refusing{}
 		for range 1000 {
 			d.errs = append(d.errs, connect.NewError(connect.CodeUnavailable, errors.New("shutting down")))
 		}
