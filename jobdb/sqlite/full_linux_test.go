@@ -1,8 +1,10 @@
 package sqlite
 
 import (
+	"bytes"
 	"errors"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -70,19 +72,35 @@ func TestFullFile(t *testing.T) {
 	mustGoOn(t, db, refused, n)
 }
 
-// A file system of 6 MiB, where mounting one is allowed; TestFullFile is for
-// everywhere.
+// TestFullDisk has a file system of 6 MiB, where one may be mounted; TestFullFile is
+// for everywhere. It runs in a process that has a mount namespace of its own, so that
+// the file system goes with it, however it ends.
 func TestFullDisk(t *testing.T) {
-	folder := t.TempDir()
-	if err := unix.Mount("tmpfs", folder, "tmpfs", 0, "size=6m"); err != nil {
-		t.Logf("mount a small file system: %v", err)
+	const inside = "CENTRIFUGE_TEST_SMALL_DISK"
+	folder := os.Getenv(inside)
+	if folder == "" {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestFullDisk$", "-test.v")
+		cmd.Env = append(os.Environ(), inside+"="+t.TempDir())
+		cmd.SysProcAttr = &syscall.SysProcAttr{
+			Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+			UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
+			GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+			Pdeathsig:   syscall.SIGKILL,
+		}
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := cmd.Start(); err != nil {
+			t.Logf("no namespace to mount a small file system in: %v", err)
+			return
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("in a namespace of its own: %v\n%s", err, out.String())
+		}
 		return
 	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(folder, 0); err != nil {
-			t.Error(err)
-		}
-	})
+	if err := unix.Mount("tmpfs", folder, "tmpfs", 0, "size=6m"); err != nil {
+		t.Fatalf("mount a small file system: %v", err)
+	}
 	ballast := filepath.Join(folder, "ballast")
 	if err := os.WriteFile(ballast, make([]byte, 3500<<10), 0o600); err != nil {
 		t.Fatal(err)
