@@ -143,8 +143,12 @@ func (r *run) audit() {
 		if slices.Contains(r.lasts, id) && j.life.State != centrifuge.StateSucceeded {
 			w.breaksLocked("job %s is %s, and all was well", id, j.life.State)
 		}
-		if j.reason() == centrifuge.ErrorExpired && !j.spent() && j.job.ExpireAt.Sub(r.well) > patience {
-			w.breaksLocked("job %s expired at %s, and all was well from %s on", id, j.job.ExpireAt, r.well)
+		since := r.well // and the job was there; one that is replayed then may have little time
+		if j.job.CreatedAt.After(since) {
+			since = j.job.CreatedAt
+		}
+		if j.reason() == centrifuge.ErrorExpired && !j.spent() && j.job.ExpireAt.Sub(since) > patience {
+			w.breaksLocked("job %s expired at %s, and all was well from %s on", id, j.job.ExpireAt, since)
 		}
 	}
 }

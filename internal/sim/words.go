@@ -101,6 +101,7 @@ type meter struct {
 	burst  float64
 	tokens float64
 	at     time.Time // virtual
+	free   time.Time // virtual; attempts until then may have been allowed in another round
 }
 
 // spend takes a token for an attempt, and reports whether there was one. Attempts
@@ -116,8 +117,15 @@ func (w *words) spend(key centrifuge.QueueKey, p *centrifuge.QueuePolicy, now ro
 	}
 	m := w.meters[key]
 	if m == nil || m.round != now || m.rate != p.Rate || m.burst != burst {
-		m = &meter{round: now, rate: p.Rate, burst: burst, tokens: burst, at: time.Now()}
+		fresh := &meter{round: now, rate: p.Rate, burst: burst, tokens: burst, at: time.Now()}
+		if m != nil && m.round != now {
+			fresh.free = fresh.at.Add(slack)
+		}
+		m = fresh
 		w.meters[key] = m
+	}
+	if time.Now().Before(m.free) {
+		return true
 	}
 	m.tokens = min(m.burst, m.tokens+m.rate*time.Since(m.at).Seconds())
 	m.at = time.Now()
