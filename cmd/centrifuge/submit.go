@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"centrifuge/client"
 	pb "centrifuge/gen/centrifuge/v1"
@@ -24,6 +25,8 @@ type submitOptions struct {
 	parallel      int
 	retryFor      time.Duration
 	maxBatchBytes int
+	prepare       bool
+	prepareTTL    time.Duration
 }
 
 func newSubmit() *cobra.Command {
@@ -40,7 +43,10 @@ that is JSON itself may stand in payloadJson as it is; payload is base64.
 
 A submit that fails for now is repeated with growing waits, and enqueues nothing
 twice. A file that was submitted in part is completed by submitting it again with
-the same --transaction-prefix and --batch.`,
+the same --transaction-prefix and --batch.
+
+--server may name several servers, with commas: each submit goes to one that has
+little to do.`,
 		Example: `  centrifuge submit --source shop --endpoint https://api.example.com/hook -d '{"order":7}'
   centrifuge submit --file jobs.ndjson --transaction-prefix import-7
   generate-jobs | centrifuge submit --file -`,
@@ -49,7 +55,7 @@ the same --transaction-prefix and --batch.`,
 			if err := o.check(cmd, jobFlags); err != nil {
 				return err
 			}
-			c, err := r.dial(cmd, client.Options{RetryFor: o.retryFor, OnRetry: sayRetry(cmd.ErrOrStderr())})
+			c, err := r.dialSubmitter(cmd, client.Options{RetryFor: o.retryFor, OnRetry: sayRetry(cmd.ErrOrStderr())})
 			if err != nil {
 				return err
 			}
@@ -61,14 +67,14 @@ the same --transaction-prefix and --batch.`,
 			if err != nil {
 				return err
 			}
-			req := &pb.SubmitRequest{TransactionId: o.transaction, Jobs: []*pb.JobSpec{job}}
-			resp, err := c.Submit(cmd.Context(), req)
+			resp, err := c.Submit(cmd.Context(), o.request(o.transaction, []*pb.JobSpec{job}))
 			if err != nil {
 				return r.explain(err)
 			}
 			if r.json {
 				return writeJSON(cmd.OutOrStdout(), resp)
 			}
+			fmt.Fprint(cmd.ErrOrStderr(), prepared(resp))
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), resp.GetJobIds()[0])
 			return err
 		},
@@ -80,8 +86,18 @@ the same --transaction-prefix and --batch.`,
 	cmd.Flags().StringVar(&o.prefix, "transaction-prefix", "", "with --file: begin the names of its transactions so (default made up)")
 	cmd.Flags().IntVar(&o.batchJobs, "batch", 1000, "with --file: jobs in one transaction, 5000 at most")
 	cmd.Flags().IntVar(&o.parallel, "parallel", 4, "with --file: transactions under way at once")
+	cmd.Flags().BoolVar(&o.prepare, "prepare", false, "make the jobs durable without delivering them, until they are committed by the command transaction")
+	cmd.Flags().DurationVar(&o.prepareTTL, "prepare-ttl", 0, "with --prepare: abort them after this time, 15m at most (default 1m)")
 	cmd.Flags().DurationVar(&o.retryFor, "retry-for", client.DefaultRetryFor, "how long a submit that fails for now is repeated; 0 is not at all")
 	return cmd
+}
+
+func (o *submitOptions) request(transaction string, jobs []*pb.JobSpec) *pb.SubmitRequest {
+	req := &pb.SubmitRequest{TransactionId: transaction, Jobs: jobs, Prepare: o.prepare}
+	if o.prepareTTL > 0 {
+		req.PrepareTtl = durationpb.New(o.prepareTTL)
+	}
+	return req
 }
 
 // check refuses flags that do not go together, and settles where jobs come from.
@@ -110,6 +126,10 @@ func (o *submitOptions) check(cmd *cobra.Command, jobFlags *pflag.FlagSet) error
 		return usagef("--parallel %d: want 1 to 256", o.parallel)
 	case len(o.prefix) > 100:
 		return usagef("--transaction-prefix: %d bytes are more than 100", len(o.prefix))
+	case o.prepareTTL != 0 && !o.prepare:
+		return usagef("--prepare-ttl goes with --prepare")
+	case o.prepareTTL < 0:
+		return usagef("--prepare-ttl %s: must not be negative", o.prepareTTL)
 	case o.retryFor < 0:
 		return usagef("--retry-for %s: must not be negative", o.retryFor)
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"centrifuge/client"
 	pb "centrifuge/gen/centrifuge/v1"
 )
 
@@ -19,7 +18,7 @@ import (
 // have done so far.
 type upload struct {
 	o      *submitOptions
-	client *client.Client
+	client submitter
 	out    io.Writer
 	json   bool
 	bar    *progress
@@ -31,7 +30,7 @@ type upload struct {
 	}
 }
 
-func (o *submitOptions) submitFile(cmd *cobra.Command, c *client.Client, asJSON bool) (err error) {
+func (o *submitOptions) submitFile(cmd *cobra.Command, c submitter, asJSON bool) (err error) {
 	input, size, closeInput, err := o.open(cmd.InOrStdin())
 	if err != nil {
 		return err
@@ -81,7 +80,7 @@ func (u *upload) submit(cmd *cobra.Command, b *batch) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", b.where(), err)
 	}
-	resp, err := u.client.Submit(cmd.Context(), &pb.SubmitRequest{TransactionId: transaction, Jobs: b.jobs})
+	resp, err := u.client.Submit(cmd.Context(), u.o.request(transaction, b.jobs))
 	if err != nil {
 		return fmt.Errorf("%s: %w", b.blame(err), err)
 	}
