@@ -13,6 +13,7 @@ import (
 	"centrifuge/delivery"
 	"centrifuge/director"
 	"centrifuge/jobdb"
+	"centrifuge/jobdb/jobdbtest"
 	"centrifuge/schedule"
 )
 
@@ -200,4 +201,43 @@ func TestPoliciesThatAreBrought(t *testing.T) {
 		o.Acquire = p.acquire
 		o.Now = func() time.Time { return time.Now().Add(-time.Duration(back.Load())) }
 	})
+}
+
+// A Submit that was under way when its Director was cycled ends as it would have.
+func TestCycleWaitsForCalls(t *testing.T) {
+	p := newPool(t)
+	var slow atomic.Bool
+	p.fault = func(op string) jobdbtest.Fault {
+		if op == jobdbtest.OpTransaction && slow.CompareAndSwap(true, false) {
+			pass(5 * time.Second)
+		}
+		return jobdbtest.NoFault
+	}
+	virtual(t, t.TempDir(), &attempts{answer: always(200)}, func(t *testing.T, r *rig) {
+		slow.Store(true)
+		answered := make(chan error, 1)
+		go func() {
+			receipt, err := r.Submit(t.Context(), director.Submission{TransactionID: "slow", Jobs: jobs(3, "https://example.com/x")})
+			if err == nil && receipt.JobDB != jobdb.Name(1) {
+				err = fmt.Errorf("it went to %s", receipt.JobDB)
+			}
+			answered <- err
+		}()
+		pass(time.Second)
+		if _, _, err := r.Cycle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		// Repeated meanwhile, it waits for the first and is recognised.
+		receipt, err := r.Submit(t.Context(), director.Submission{TransactionID: "slow", Jobs: jobs(3, "https://example.com/x")})
+		if err != nil || !receipt.Repeated {
+			t.Errorf("repeated: %+v, %v", receipt, err)
+		}
+		if err := <-answered; err != nil {
+			t.Errorf("under way during the cycle: %v", err)
+		}
+		pass(time.Minute)
+		if report := p.report(jobdb.Name(1)); report == nil || report.Err != nil || report.Ledger.Accepted != 3 {
+			t.Errorf("let go of with %+v", report)
+		}
+	}, func(o *director.Options) { o.Acquire, o.Released = p.acquire, p.release })
 }

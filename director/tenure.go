@@ -223,11 +223,13 @@ func (t *tenure) watchLease(ctx context.Context, stopRecovery func()) {
 // errShutdown cuts off the attempts that the grace did not suffice for.
 var errShutdown = errors.New("the director is shutting down")
 
-// beginNoMore sees to it that no further attempt begins.
+// beginNoMore sees to it that no further attempt begins, and that no payloads are
+// kept for one.
 func (t *tenure) beginNoMore() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.mu.ending = true
+	t.mu.cache = newCache(0)
 	t.wake.Broadcast()
 }
 
