@@ -152,4 +152,3 @@ const notStored = "NOT_STORED"
 // foreignJobDB is the reason of a Submit that names a JobDB whose transactions the
 // Director does not know.
 const foreignJobDB = "FOREIGN_JOBDB"
-
