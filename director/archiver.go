@@ -191,7 +191,7 @@ func (a *archiver) begin(ctx context.Context, name string, jobs []leaving, now t
 	for i := range loaded {
 		job := &loaded[i].Job
 		size += int64(job.Size())
-		_, err := a.t.log.append(loaded[i].Life, centrifuge.Transition{
+		err := a.t.log.append(loaded[i].Life, centrifuge.Transition{
 			JobID: job.ID, State: centrifuge.StateArchiving, Attempt: loaded[i].Life.Attempt,
 			ErrorCode: reasons[job.ID], Error: name, Time: now,
 		}, effect{job: withoutPayload(job)})
@@ -238,7 +238,7 @@ func (a *archiver) finish(ctx context.Context, name string, ids []centrifuge.ID)
 	now := a.t.o.Now()
 	for i := range records {
 		r := &records[i]
-		_, err := a.t.log.append(centrifuge.Life{State: centrifuge.StateArchiving, Attempt: r.Attempts}, centrifuge.Transition{
+		err := a.t.log.append(centrifuge.Life{State: centrifuge.StateArchiving, Attempt: r.Attempts}, centrifuge.Transition{
 			JobID: r.Job.ID, State: centrifuge.StateArchived, Attempt: r.Attempts, ErrorCode: r.Reason, Error: name, Time: now,
 		}, effect{job: withoutPayload(&r.Job)})
 		if err != nil {

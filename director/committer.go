@@ -107,12 +107,13 @@ func (c *committer) submit(in *intake) error {
 	return nil
 }
 
-// append adds a transition to the open group, numbers it, and returns the job's
-// new life. An error means a bug or that the committer was stopped.
-func (c *committer) append(life centrifuge.Life, t centrifuge.Transition, e effect) (centrifuge.Life, error) {
+// append adds a transition to the open group and numbers it. An error means a bug or
+// that the committer was stopped.
+func (c *committer) append(life centrifuge.Life, t centrifuge.Transition, e effect) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.appendLocked(life, t, e)
+	_, err := c.appendLocked(life, t, e)
+	return err
 }
 
 // appendAttempt adds the beginning of an attempt, as its outcome implies it, and the

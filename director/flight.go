@@ -52,7 +52,7 @@ func (t *tenure) logLongLocked(now time.Time) time.Time {
 			}
 			continue
 		}
-		if _, err := t.log.append(f.life, centrifuge.Transition{
+		if err := t.log.append(f.life, centrifuge.Transition{
 			JobID: f.job.ID, State: centrifuge.StateExecuting, Attempt: f.number, Time: f.begun,
 		}, effect{job: f.job}); err != nil {
 			t.fail(fmt.Errorf("log the beginning of an attempt: %w", err))

@@ -234,7 +234,7 @@ func (m *mover) read(ctx context.Context, ids []centrifuge.ID) ([]packed, error)
 
 // moved logs that a job goes on in the JobDB of that name.
 func (m *mover) moved(job *centrifuge.Job, life centrifuge.Life, to string) error {
-	_, err := m.t.log.append(life, centrifuge.Transition{
+	err := m.t.log.append(life, centrifuge.Transition{
 		JobID: job.ID, State: centrifuge.StateMoved, Attempt: life.Attempt, Error: to, Time: m.t.o.Now(),
 	}, effect{job: withoutPayload(job)})
 	if err != nil {

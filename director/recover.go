@@ -104,7 +104,7 @@ func (t *tenure) settle(ctx context.Context, interrupted []effect) error {
 	now := t.o.Now()
 	for _, e := range interrupted {
 		e.retryAt = now
-		_, err := t.log.append(e.life, centrifuge.Transition{
+		err := t.log.append(e.life, centrifuge.Transition{
 			JobID: e.job.ID, State: centrifuge.StateAwaitingRetry, Attempt: e.life.Attempt, RetryAt: now, Time: now,
 			ErrorCode: centrifuge.ErrorInterrupted, Error: "the Director ended during the attempt; its result is unknown",
 		}, e)

@@ -117,7 +117,7 @@ func (t *tenure) attempt(ctx context.Context, f *flight) {
 	t.mu.Unlock()
 	e := effect{job: f.job, retryAt: step.RetryAt, spent: spent}
 	if logged {
-		_, err = t.log.append(centrifuge.Life{State: centrifuge.StateExecuting, Attempt: f.number}, step, e)
+		err = t.log.append(centrifuge.Life{State: centrifuge.StateExecuting, Attempt: f.number}, step, e)
 	} else {
 		err = t.log.appendAttempt(f.life, step, e)
 	}
