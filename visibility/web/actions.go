@@ -87,10 +87,17 @@ func queues(c scope, l *live) string {
 	return "All " + plural(l.Queues, "queue") + " of the " + c.Is()
 }
 
+func underWay(l *live) string {
+	if l.InFlight == 0 {
+		return "No request is under way."
+	}
+	return plural(l.InFlight, "request") + " under way go on to the end."
+}
+
 func pauseEffects(c scope, l *live, _ centrifuge.QueuePolicy) []string {
 	return []string{
 		"Nothing more is sent: " + plural(l.Ready+l.Waiting, "job") + " will wait, and so will those that come.",
-		plural(l.InFlight, "request") + " under way go on to their end.",
+		underWay(l),
 		"Jobs are still accepted, and still expire when their time runs out.",
 	}
 }
@@ -142,7 +149,7 @@ func retryEffects(_ scope, l *live, _ centrifuge.QueuePolicy) []string {
 func expireEffects(_ scope, l *live, _ centrifuge.QueuePolicy) []string {
 	return []string{
 		plural(l.Ready+l.Waiting, "job") + " that wait go to the archive now and are not sent.",
-		plural(l.InFlight, "request") + " under way go on to their end.",
+		underWay(l),
 		"Nothing is lost: what is in the archive can be replayed.",
 	}
 }

@@ -29,9 +29,16 @@ type archiveForm struct {
 
 // since are the times that the archive can be looked through.
 var sinces = [...]struct {
-	name string
-	long time.Duration
-}{{"1h", time.Hour}, {"24h", 24 * time.Hour}, {"7d", 7 * 24 * time.Hour}, {"30d", 30 * 24 * time.Hour}, {"all", 0}}
+	name  string
+	long  time.Duration
+	title string
+}{
+	{"1h", time.Hour, "the last hour"},
+	{"24h", 24 * time.Hour, "the last 24 hours"},
+	{"7d", 7 * 24 * time.Hour, "the last 7 days"},
+	{"30d", 30 * 24 * time.Hour, "the last 30 days"},
+	{"all", 0, "any time"},
+}
 
 func formOf(r *http.Request) archiveForm {
 	q := r.Form

@@ -121,13 +121,18 @@ func size[N int | int64](n N) template.HTML {
 
 // stamp is a moment: in UTC as it leaves the server, and put into the viewer's
 // zone by the page.
-func stamp(t time.Time) template.HTML {
+func stamp(t time.Time) template.HTML { return clock(t, "", "2 Jan 15:04:05") }
+
+// moment is a stamp to the millisecond.
+func moment(t time.Time) template.HTML { return clock(t, " data-fine", "2 Jan 15:04:05.000") }
+
+func clock(t time.Time, attribute, layout string) template.HTML {
 	if t.IsZero() {
 		return "–"
 	}
 	t = t.UTC()
-	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s">%s</time>`, //nolint:gosec // made of a time alone
-		t.Format("2006-01-02T15:04:05.000Z"), t.Format("2006-01-02 15:04:05.000 UTC"), t.Format("2 Jan 15:04:05")))
+	return template.HTML(fmt.Sprintf(`<time%s datetime="%s" title="%s">%s</time>`, //nolint:gosec // made of a time alone
+		attribute, t.Format("2006-01-02T15:04:05.000Z"), t.Format("2006-01-02 15:04:05.000 UTC"), t.Format(layout)))
 }
 
 // since writes how long ago a moment was.

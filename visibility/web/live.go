@@ -24,6 +24,7 @@ type live struct {
 	Open     int   // queues whose breaker is not closed
 	Paused   int   // queues
 	Gate     *schedule.Gate
+	Above    *schedule.Gate // of a queue: its destination's
 	Policy   centrifuge.QueuePolicy
 	Ledger   Ledger
 }
@@ -53,8 +54,10 @@ func (l *live) AllPaused() bool { return l.Policy.Paused || l.Queues > 0 && l.Pa
 
 // Held reports whether an outage holds all of it up.
 func (l *live) Held() bool {
-	return l.Gate != nil && l.Gate.Breaker != schedule.Closed || l.Queues > 0 && l.Open == l.Queues
+	return shut(l.Gate) || shut(l.Above) || l.Queues > 0 && l.Open == l.Queues
 }
+
+func shut(g *schedule.Gate) bool { return g != nil && g.Breaker != schedule.Closed }
 
 // Breaker is the state of the outage controller in a word.
 func (l *live) Breaker() code {
@@ -63,6 +66,8 @@ func (l *live) Breaker() code {
 		return code{"open", "bad"}
 	case l.Gate != nil && l.Gate.Breaker != schedule.Closed:
 		return code{"half open", "warn"}
+	case shut(l.Above):
+		return code{"open at the destination", "bad"}
 	case l.Open == 0:
 		return code{"closed", ""}
 	case l.Queues == 1:

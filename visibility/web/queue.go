@@ -127,22 +127,29 @@ func (s *Site) liveOf(r *http.Request, c scope, d *queueData) error {
 		return whatFailed("read the policy", err)
 	}
 	d.Live.Policy = d.Own
-	switch c.Is() {
-	case "queue":
-		infos, _, err := b.Queues.Queues(c.selector(), centrifuge.QueueKey{}, 1)
-		if err != nil {
-			return whatFailed("read the queue", err)
+	if c.Destination == "" {
+		return nil
+	}
+	gates, err := s.gates()
+	if err != nil {
+		return err
+	}
+	info := gates[c.Destination]
+	if c.Source == "" {
+		if info != nil {
+			d.Live.Gate = &info.Gate
 		}
-		if len(infos) == 1 {
-			d.Live.Gate, d.Live.Policy = &infos[0].Gate, infos[0].Policy
-		}
-	case "destination":
-		rows := []row{{Name: c.Destination, Live: d.Live}}
-		if err := s.gates(rows); err != nil {
-			return err
-		}
-		d.Live = rows[0].Live
-		d.Live.Policy = d.Own
+		return nil
+	}
+	if info != nil {
+		d.Live.Above = &info.Gate
+	}
+	queue, _, err := b.Queues.Queues(c.selector(), centrifuge.QueueKey{}, 1)
+	if err != nil {
+		return whatFailed("read the queue", err)
+	}
+	if len(queue) == 1 {
+		d.Live.Gate, d.Live.Policy = &queue[0].Gate, queue[0].Policy
 	}
 	return nil
 }

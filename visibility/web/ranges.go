@@ -17,7 +17,7 @@ type span struct {
 
 // spans are those of the range picker; the first is the default.
 var spans = [...]span{
-	{"1h", "1 hour", time.Hour, time.Minute},
+	{"1h", "hour", time.Hour, time.Minute},
 	{"6h", "6 hours", 6 * time.Hour, 5 * time.Minute},
 	{"24h", "24 hours", 24 * time.Hour, 15 * time.Minute},
 	{"7d", "7 days", 7 * 24 * time.Hour, 2 * time.Hour},

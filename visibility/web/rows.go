@@ -46,14 +46,18 @@ func (s *Site) rows(r *http.Request, by visibility.By, over visibility.Range) ([
 	if err != nil {
 		return nil, err
 	}
+	gates, err := s.gates()
+	if err != nil {
+		return nil, err
+	}
 	for i := range rows {
 		rows[i].Scope = selected(rows[i].Name)
-	}
-	if by == visibility.ByDestination {
-		err = s.gates(rows)
+		if info := gates[rows[i].Scope.Destination]; info != nil {
+			rows[i].Live.Gate, rows[i].Live.Policy = &info.Gate, info.Policy
+		}
 	}
 	judge(rows)
-	return rows, err
+	return rows, nil
 }
 
 // queuesOf are the queues of a scope that is not one itself.
@@ -66,11 +70,21 @@ func (s *Site) queuesOf(r *http.Request, c scope, over visibility.Range) ([]row,
 	rows, err := s.join(r, visibility.ByQueue, c.filter(access.From(r.Context())), c.selector(), over, func(row visibility.TopRow) string {
 		return other(centrifuge.QueueKey{Source: row.Source, Destination: row.Destination})
 	}, other)
+	if err != nil {
+		return nil, err
+	}
+	gates, err := s.gates()
+	if err != nil {
+		return nil, err
+	}
 	for i := range rows {
 		rows[i].Scope = selected(rows[i].Name)
+		if info := gates[rows[i].Scope.Destination]; info != nil {
+			rows[i].Live.Above = &info.Gate
+		}
 	}
 	judge(rows)
-	return rows, err
+	return rows, nil
 }
 
 // join puts together what the history knows and what is held now, by name.
@@ -123,28 +137,23 @@ func (s *Site) drains(ctx context.Context, by visibility.By, f visibility.Filter
 	return nil
 }
 
-// gates adds what holds destinations up as a whole.
-func (s *Site) gates(rows []row) error {
+// gates are what may hold destinations up as a whole, by name.
+func (s *Site) gates() (map[string]*schedule.DestinationInfo, error) {
 	infos, _, err := s.o.Backends.Queues.Destinations("", mostQueues)
 	if err != nil {
-		return whatFailed("list the destinations", err)
+		return nil, whatFailed("list the destinations", err)
 	}
 	byName := make(map[string]*schedule.DestinationInfo, len(infos))
 	for i := range infos {
 		byName[infos[i].Destination] = &infos[i]
 	}
-	for i := range rows {
-		if info := byName[rows[i].Name]; info != nil {
-			rows[i].Live.Gate, rows[i].Live.Policy = &info.Gate, info.Policy
-		}
-	}
-	return nil
+	return byName, nil
 }
 
 func judge(rows []row) {
 	for i := range rows {
 		rows[i].Health = healthOf(&rows[i].Live, &rows[i].Counts)
-		if rows[i].Live.Held() && rows[i].Drain.Kind == "drains" {
+		if rows[i].Live.Held() && rows[i].Drain.Kind != "" {
 			rows[i].Drain = drain{Kind: "held", Class: "bad"}
 		}
 	}

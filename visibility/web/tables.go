@@ -14,14 +14,14 @@ type tableData struct {
 	Picker  picker
 	Noun    string // what a row is
 	Filter  string
-	State   string // of health, to filter by
+	State   string            // of health, to filter by
+	Kept    map[string]string // what else the page's address says
 	Columns []column
 	Rows    []row
 	Total   int // of all rows
 	Matched int // by the filters
 	Pages   []choice
 	Gaps    []visibility.Gap
-	Queues  bool // has a column of how many queues
 }
 
 // column is the head of a column that the table can be sorted by.
@@ -63,7 +63,12 @@ func (s *Site) table(w http.ResponseWriter, r *http.Request, by visibility.By, t
 // tabulate filters, sorts and cuts the rows as the request says.
 func (s *Site) tabulate(r *http.Request, rows []row, noun string, pick picker) tableData {
 	q := r.URL.Query()
-	d := tableData{Picker: pick, Noun: noun, Filter: q.Get("q"), State: q.Get("health"), Total: len(rows), Queues: noun != "queue"}
+	d := tableData{Picker: pick, Noun: noun, Filter: q.Get("q"), State: q.Get("health"), Total: len(rows), Kept: map[string]string{}}
+	for _, name := range [...]string{"range", "sort", "dir"} {
+		if v := q.Get(name); v != "" {
+			d.Kept[name] = v
+		}
+	}
 	kept := rows[:0]
 	for _, row := range rows {
 		if strings.Contains(strings.ToLower(row.Name), strings.ToLower(d.Filter)) &&

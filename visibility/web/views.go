@@ -22,7 +22,7 @@ func parseViews(f *files) (*views, error) {
 	funcs := template.FuncMap{
 		"file": f.url, "icon": icon,
 		"count": count[int64], "counti": count[int], "count32": count[uint32], "rate": rate, "percent": percent,
-		"duration": duration, "long": long, "size": size[int64], "sizei": size[int], "stamp": stamp, "since": since,
+		"duration": duration, "long": long, "size": size[int64], "sizei": size[int], "stamp": stamp, "moment": moment, "since": since,
 		"plural": plural[int64], "plurali": plural[int], "digits": digits,
 		"spark": spark, "mix": mix, "bar": bar, "outcomes": outcomes,
 		"tab": newTab, "state": stateTag, "control": newControl, "healths": healths, "sinces": sinceChoices, "short": short,
@@ -118,11 +118,7 @@ func healths() []string {
 func sinceChoices() []choice {
 	var all []choice
 	for _, s := range sinces {
-		title := "any time"
-		if s.long > 0 {
-			title = "the last " + long(s.long)
-		}
-		all = append(all, choice{Name: s.name, Link: title})
+		all = append(all, choice{Name: s.name, Link: s.title})
 	}
 	return all
 }

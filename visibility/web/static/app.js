@@ -9,9 +9,10 @@
 
   // Times come in UTC; the title keeps that.
   const clock = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+  const fine = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
   function localise(root) {
     for (const el of root.querySelectorAll("time:not([data-local])")) {
-      el.textContent = clock.format(new Date(el.dateTime));
+      el.textContent = ("fine" in el.dataset ? fine : clock).format(new Date(el.dateTime));
       el.dataset.local = "";
     }
   }
@@ -57,11 +58,12 @@
   document.addEventListener("htmx:afterSwap", (e) => {
     const { target, xhr } = e.detail;
     localise(document);
-    if (target === dialog) {
-      if (!dialog.open) dialog.showModal();
-      (dialog.querySelector("[autofocus]") || dialog.querySelector("[data-close]"))?.focus();
-    }
     if (target === live) { charts.draw(); if (xhr.status < 400) say("live", "Live"); }
+  });
+  document.addEventListener("htmx:afterSettle", (e) => {
+    if (e.detail.target !== dialog) return;
+    if (!dialog.open) dialog.showModal();
+    (dialog.querySelector("[autofocus]") || dialog.querySelector("[data-close]"))?.focus();
   });
   for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
     document.addEventListener(name, (e) => {

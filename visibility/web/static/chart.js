@@ -43,16 +43,17 @@ const charts = (() => {
     const axis = { stroke: muted, grid: { stroke: line, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
     return {
       width, height: el.clientHeight,
+      padding: [8, 14, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { show: !c.Stacked, size: 7 }, drag: { x: false, y: false } },
       scales: { x: { time: true, range: () => [c.From, c.To] }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.08 : 1] } },
       axes: [
-        { ...axis, grid: { show: false }, space: 70, values: (_, ts, __, ___, step) => ts.map((t) => {
+        { ...axis, grid: { show: false }, size: 26, space: 70, values: (_, ts, __, ___, step) => ts.map((t) => {
           const d = new Date(t * 1000);
           return step >= 86400 ? d.toLocaleDateString(undefined, { day: "numeric", month: "short" })
             : d.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
         }) },
-        { ...axis, size: 54, space: 36, values: (_, vs) => vs.map((v) => tick(v, c.Kind)) },
+        { ...axis, size: 46, space: 36, gap: 6, values: (_, vs) => vs.map((v) => tick(v, c.Kind)) },
       ],
       series: [{}, ...series.map((s) => c.Stacked
         ? { label: s.Name, fill: colour(s.Class), width: 0, paths: bars, points: { show: false } }
