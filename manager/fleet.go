@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"centrifuge/jobdb"
@@ -109,16 +110,19 @@ func (m *Manager) Books(ctx context.Context) (Books, error) {
 	return f.Books(), nil
 }
 
-// Books adds up the ledgers of the JobDBs.
+// Books adds up the ledgers of all JobDBs but those named.
 //
 // A job that was moved was accepted by each JobDB that it came through, and is
 // counted as moved in all of them but the last, so it is counted once by the
 // difference. While a batch of jobs is durable in its target and not yet logged as
 // moved, its jobs are counted in both, for the milliseconds between the two commits.
-func (f *Fleet) Books() Books {
+func (f *Fleet) Books(except ...string) Books {
 	var b Books
 	for i := range f.JobDBs {
 		j := &f.JobDBs[i]
+		if slices.Contains(except, j.Name) {
+			continue
+		}
 		if !j.Counted {
 			b.Uncounted = append(b.Uncounted, j.Name)
 		}

@@ -20,13 +20,13 @@ func TestEveryServeFlagIsConfigurable(t *testing.T) {
 		"open-metrics": "true", "pprof": "true", "max-connections": "11", "allow-network": "10.0.0.0/8,fd00::/8",
 		"ca-file": "/a", "proxy": "http://p:1", "max-in-flight": "12", "max-per-destination": "13",
 		"max-per-queue": "14", "max-pending": "15", "commit-interval": "16ms", "cache-size": "17MiB",
-		"min-free-disk": "18MiB", "memory-limit": "19MiB", "shutdown-grace": "20s", "log-level": "DEBUG",
-		"log-format": "json", "otlp-endpoint": "http://o:1",
+		"min-free-disk": "38MiB", "memory-limit": "19MiB", "shutdown-grace": "20s", "log-level": "DEBUG",
+		"log-format": "json", "otlp-endpoint": "http://o:1", "spares": "21", "jobdb-max-size": "22MiB", "jobdb-max-age": "23m", "drains": "24",
 	}
 	check := func(t *testing.T, o *serveOptions) {
 		t.Helper()
 		if len(o.allowNetworks) != 2 || o.cacheSize != 17<<20 || o.commitInterval != 16*time.Millisecond ||
-			o.maxInFlight != 12 || !o.pprof || o.logLevel.String() != "DEBUG" || o.otlpEndpoint != "http://o:1" {
+			o.maxInFlight != 12 || o.spares != 21 || o.jobdbMaxSize != 22<<20 || o.jobdbMaxAge != 23*time.Minute || o.drains != 24 || !o.pprof || o.logLevel.String() != "DEBUG" || o.otlpEndpoint != "http://o:1" {
 			t.Errorf("got %+v", o)
 		}
 	}

@@ -9,29 +9,21 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
+	"centrifuge/access/audit"
 	"centrifuge/archive"
 	"centrifuge/cmd/centrifuge/config"
 	"centrifuge/delivery"
 	"centrifuge/director"
-	"centrifuge/jobdb"
-	"centrifuge/jobdb/sqlite"
-	"centrifuge/lease"
-	"centrifuge/lease/local"
 	"centrifuge/rpc"
 	"centrifuge/schedule"
+	"centrifuge/visibility/alert"
 )
-
-// What lies in the data folder beside the lease and, by default, the archive.
-const jobdbName = "jobdb-000001.db"
 
 func newServe() *cobra.Command {
 	var o serveOptions
@@ -62,52 +54,75 @@ accepted is lost either way.`,
 	return cmd
 }
 
-// serve runs until ctx ends.
+// serve runs every role until ctx ends. The folder is let go of last: whoever takes
+// it over finds nobody else writing.
 func serve(ctx context.Context, o *serveOptions, logger *slog.Logger) (err error) {
-	if err := rpc.CheckExposure(o.listen, o.tokenFile != ""); err != nil {
+	tracer, end, err := begin(ctx, o)
+	if err != nil {
 		return err
+	}
+	defer func() { err = errors.Join(err, end()) }()
+	f, letGo, err := openLocalFleet(ctx, o.dataDir, logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, letGo()) }()
+	listener, err := listen(ctx, o.listen)
+	if err != nil {
+		return err
+	}
+	return serveDirector(ctx, o, f, listener, tracer, logger)
+}
+
+// begin is what every role begins with; end is called when it has ended.
+func begin(ctx context.Context, o *serveOptions) (_ *tracer, end func() error, err error) {
+	if err := rpc.CheckExposure(o.listen, o.tokenFile != "" || o.access.issuer != ""); err != nil {
+		return nil, nil, err
 	}
 	if o.memoryLimit > 0 {
 		debug.SetMemoryLimit(int64(o.memoryLimit))
 	}
 	tracer, err := newTracer(ctx, o.otlpEndpoint)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer func() { err = errors.Join(err, tracer.close(ctx)) }()
-	owned, err := acquire(ctx, o.dataDir)
-	if errors.Is(err, lease.ErrHeld) {
-		err = fmt.Errorf("%w; one process serves a folder (--data-dir)", err)
-	}
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, owned.Close(context.WithoutCancel(ctx))) }()
+	untune := tuneCollector()
+	return tracer, func() error {
+		untune()
+		return tracer.close(ctx)
+	}, nil
+}
+
+// serveDirector runs a Director of the fleet behind the listener until ctx ends;
+// with a Manager, if it is all of the fleet.
+func serveDirector(
+	ctx context.Context, o *serveOptions, f *fleet, listener net.Listener, tracer *tracer, logger *slog.Logger,
+) (err error) {
+	defer func() { _ = listener.Close() }() // which the server has done, if it came to that
 	store, err := openArchive(ctx, o, logger)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	deliverer, err := newDeliverer(o)
+	// Both outlast the Director, whose last transitions and actions they take in.
+	past := openHistory(ctx, o.dataDir, o.retention, logger)
+	defer func() { err = errors.Join(err, past.close()) }()
+	log, err := audit.Open(audit.Options{Dir: filepath.Join(o.dataDir, "audit")})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	deliverer, err := newDeliverer(o, past)
 	if err != nil {
 		return err
 	}
 	defer deliverer.Close()
 
-	var given atomic.Bool
 	d, err := director.New(director.Options{
-		Acquire: func(context.Context) (director.Holding, error) {
-			if given.Swap(true) {
-				return director.Holding{}, errors.New("the data folder holds no other JobDB")
-			}
-			return director.Holding{
-				Name:  jobdb.Name(1),
-				Lease: owned,
-				Open: func(ctx context.Context, epoch uint64) (jobdb.DB, error) {
-					return sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(o.dataDir, jobdbName), Epoch: epoch, Logger: logger})
-				},
-			}, nil
-		},
+		Name:      f.owner.Name,
+		Acquire:   f.acquire,
+		Released:  f.released,
+		Serving:   f.serving,
 		Deliverer: tracer.deliverer(deliverer),
 		Archive:   archive.New(store),
 		Schedule: schedule.Options{
@@ -118,93 +133,77 @@ func serve(ctx context.Context, o *serveOptions, logger *slog.Logger) (err error
 		CommitInterval: o.commitInterval,
 		CacheBytes:     int64(o.cacheSize),
 		MaxPending:     o.maxPending,
-		FreeDisk:       func() (uint64, error) { return freeDisk(o.dataDir) },
+		FreeDisk:       f.freeDisk,
 		MinFreeDisk:    uint64(o.minFreeDisk),
 		ShutdownGrace:  o.shutdownGrace,
+		Observe:        past.observer(),
 		Logger:         logger,
 	})
 	if err != nil {
 		return err
 	}
-	server, err := newServer(o, d, tracer, logger)
+	watch, err := newWatch(o.alertRules, d, past, log, logger)
 	if err != nil {
 		return err
 	}
-	listener, err := listen(ctx, o.listen)
+	defer runWatch(ctx, watch)()
+	backends := served(d, past, watch)
+	backends.Director, backends.Name = d, f.owner.Name
+	if err := f.join(ctx, o, d, store, listener.Addr().String(), &backends); err != nil {
+		return err
+	}
+	server, err := newServer(o, d, backends, past, watch, log, tracer, logger)
 	if err != nil {
 		return err
 	}
 	logger.Info("listening", "address", listener.Addr().String(), "tls", o.tlsCert != "",
-		"tokens", o.tokenFile != "", "data_dir", o.dataDir, "version", versionName(), "epoch", owned.Epoch())
-	err = direct(ctx, d, server, listener, logger)
+		"tokens", o.tokenFile != "", "data_dir", o.dataDir, "version", versionName(), "name", f.owner.Name)
+	err = beside(ctx, f.work(d), server, listener, logger)
 	logger.Info("stopped", "clean", err == nil)
 	return err
 }
 
-// direct runs the Director behind the server until ctx ends or one of them
-// fails.
+// beside runs what a process is for beside the server, until ctx ends or one of
+// them fails.
 //
 // The server comes first and goes last, so that /readyz can say what the
 // Director is about. When ctx ends: the Director stops being ready and refuses
 // Submits; attempts under way end, or are cut off after the grace; what was
 // logged is flushed and the JobDB closed; all that the Director does. Only then
 // the listener closes, and calls under way get the answers that are due to them.
-// The archive and the lease, which serve let go of after that, are last:
-// whoever takes the lease over finds nobody else writing.
-func direct(ctx context.Context, d *director.Director, server *rpc.Server, listener net.Listener, logger *slog.Logger) error {
+func beside(ctx context.Context, work func(context.Context) error, server *rpc.Server, listener net.Listener, logger *slog.Logger) error {
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
-	directing, stopDirecting := context.WithCancel(ctx)
-	defer stopDirecting()
-	stopped := context.AfterFunc(directing, func() { logger.Info("shutting down") })
+	working, stopWorking := context.WithCancel(ctx)
+	defer stopWorking()
+	stopped := context.AfterFunc(working, func() { logger.Info("shutting down") })
 	defer stopped()
 
-	served, directed := make(chan error, 1), make(chan error, 1)
+	served, worked := make(chan error, 1), make(chan error, 1)
 	go func() { served <- server.Serve(serving, listener) }()
-	go func() { directed <- d.Run(directing) }()
+	go func() { worked <- work(working) }()
 	select {
-	case err := <-directed:
+	case err := <-worked:
 		stopServing()
 		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 			err = nil // it was asked to end before it had begun to serve
 		}
 		return errors.Join(err, <-served)
 	case err := <-served:
-		stopDirecting()
-		return errors.Join(err, <-directed)
+		stopWorking()
+		return errors.Join(err, <-worked)
 	}
 }
 
-// leasePatience is how long a folder's last holder may take to be gone: a process
-// that was killed holds its lock until the kernel has buried it.
-const leasePatience = 2 * time.Second
-
-func acquire(ctx context.Context, dir string) (*local.Lease, error) {
-	patience := time.NewTimer(leasePatience)
-	defer patience.Stop()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		owned, err := local.Acquire(dir)
-		if !errors.Is(err, lease.ErrHeld) {
-			return owned, err
-		}
-		select {
-		case <-tick.C:
-		case <-patience.C:
-			return nil, err
-		case <-ctx.Done():
-			return nil, err
-		}
-	}
-}
-
-func newDeliverer(o *serveOptions) (*delivery.Client, error) {
+func newDeliverer(o *serveOptions, past *history) (*delivery.Client, error) {
 	options := delivery.Options{
 		AllowNetworks:  o.allowNetworks,
 		UserAgent:      "Centrifuge/" + versionName(),
 		MaxIdlePerHost: o.maxPerDestination,
 		MaxIdle:        max(o.maxInFlight, 4096),
+	}
+	if past != nil {
+		options.Observe = past.recorder.Sample
 	}
 	var err error
 	if options.Proxy, err = parseProxy(o.proxy); err != nil {
@@ -218,13 +217,12 @@ func newDeliverer(o *serveOptions) (*delivery.Client, error) {
 	return delivery.New(options)
 }
 
-func newServer(o *serveOptions, d *director.Director, tracer *tracer, logger *slog.Logger) (*rpc.Server, error) {
-	var tokens *rpc.Tokens
-	if o.tokenFile != "" {
-		var err error
-		if tokens, err = rpc.OpenTokens(o.tokenFile, logger); err != nil {
-			return nil, err
-		}
+func newServer(
+	o *serveOptions, d *director.Director, backends rpc.Backends, past *history, watch *alert.Watch, log *audit.Log, tracer *tracer, logger *slog.Logger,
+) (*rpc.Server, error) {
+	entrance, err := openEntrance(&o.access, o.tokenFile, o.dataDir, log, logger)
+	if err != nil {
+		return nil, err
 	}
 	registry := prometheus.NewRegistry()
 	for _, c := range []prometheus.Collector{
@@ -234,12 +232,15 @@ func newServer(o *serveOptions, d *director.Director, tracer *tracer, logger *sl
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
 	}
-	return rpc.NewServer(rpc.Options{
-		Backends:       rpc.Backends{Jobs: d, Queues: d, Archive: d, Ledger: d},
+	pages, err := newDashboard(d, past, watch, log, entrance.signOutPath(), logger)
+	if err != nil {
+		return nil, err
+	}
+	options := rpc.Options{
+		Backends:       backends,
 		Ready:          d.Ready,
 		Registry:       registry,
 		Version:        versionName(),
-		Tokens:         tokens,
 		OpenMetrics:    o.openMetrics,
 		Profiles:       o.pprof,
 		CertFile:       o.tlsCert,
@@ -247,7 +248,11 @@ func newServer(o *serveOptions, d *director.Director, tracer *tracer, logger *sl
 		MaxConnections: o.maxConnections,
 		Tracer:         tracer.provider(),
 		Logger:         logger,
-	})
+	}
+	if err := entrance.give(&options, pages, logger); err != nil {
+		return nil, err
+	}
+	return rpc.NewServer(options)
 }
 
 func listen(ctx context.Context, address string) (net.Listener, error) {
@@ -257,13 +262,4 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 		return nil, fmt.Errorf("%w; choose another with --listen", err)
 	}
 	return listener, err
-}
-
-// freeDisk is what the file system has left for us, in bytes.
-func freeDisk(dir string) (uint64, error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		return 0, fmt.Errorf("free space of %s: %w", dir, err)
-	}
-	return st.Bavail * uint64(st.Bsize), nil
 }

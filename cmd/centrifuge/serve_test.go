@@ -23,12 +23,12 @@ func TestLeaseOfADyingHolder(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		owned, err := acquire(t.Context(), dir)
+		owned, err := acquireFolder(t.Context(), dir)
 		if err != nil {
 			t.Fatal(err)
 		}
 		begun := time.Now()
-		if _, err := acquire(t.Context(), dir); !errors.Is(err, lease.ErrHeld) {
+		if _, err := acquireFolder(t.Context(), dir); !errors.Is(err, lease.ErrHeld) {
 			t.Errorf("beside a living holder: %v", err)
 		}
 		if waited := time.Since(begun); waited > 2*leasePatience {

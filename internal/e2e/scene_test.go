@@ -198,10 +198,14 @@ func (s *scene) trace(id string) *pb.GetResponse {
 }
 
 // ledger is the sum of the books, which must balance and, recounted, agree with
-// the JobDB.
+// the JobDB. While a JobDB is being recovered or left, they cannot be told.
 func (s *scene) ledger() *pb.Ledger {
 	s.Helper()
 	resp, err := s.client.Ledger.Get(s.ctx, connect.NewRequest(&pb.LedgerServiceGetRequest{Verify: true}))
+	for connect.CodeOf(err) == connect.CodeUnavailable {
+		s.pause()
+		resp, err = s.client.Ledger.Get(s.ctx, connect.NewRequest(&pb.LedgerServiceGetRequest{Verify: true}))
+	}
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 
-	mysql "github.com/go-sql-driver/mysql"
-
 	"centrifuge/jobdb"
 )
 
@@ -199,26 +197,4 @@ func (p *Pool) find(server, name string) (index int, schema string, err error) {
 		return 0, "", fmt.Errorf("%q is no name of a schema", schema)
 	}
 	return index, schema, nil
-}
-
-// ParseServer reads a server as the MySQL driver writes it down,
-// USER[:PASSWORD]@tcp(HOST:PORT)/ or USER[:PASSWORD]@unix(PATH)/, with ?tls=true
-// for an encrypted connection to one whose certificate the system's authorities
-// vouch for. It refuses everything else that a driver could be told.
-func ParseServer(dsn string) (Server, error) {
-	c, err := mysql.ParseDSN(dsn)
-	if err != nil {
-		return Server{}, err // which does not repeat the password
-	}
-	switch {
-	case c.User == "":
-		return Server{}, errors.New("no user; want USER:PASSWORD@tcp(HOST:PORT)/")
-	case c.DBName != "":
-		return Server{}, fmt.Errorf("names the schema %q, but schemas are made as they are needed; end it with the /", c.DBName)
-	}
-	_, parameters, _ := strings.Cut(dsn[strings.LastIndexByte(dsn, '/'):], "?")
-	if parameters != "" && parameters != "tls=true" {
-		return Server{}, fmt.Errorf("parameters %q: only tls=true may be given", parameters)
-	}
-	return Server{Address: c.Addr, User: c.User, Password: c.Passwd, TLS: c.TLS}, nil
 }

@@ -91,26 +91,3 @@ func TestPoolOptions(t *testing.T) {
 		}
 	}
 }
-
-func TestParseServer(t *testing.T) {
-	s, err := ParseServer("director:correct horse/@tcp(10.1.2.3:3307)/?tls=true")
-	if err != nil || s.Address != "10.1.2.3:3307" || s.User != "director" || s.Password != "correct horse/" || s.TLS == nil {
-		t.Errorf("got %+v, %v", s, err)
-	}
-	if s, err := ParseServer("director@unix(/run/mysqld.sock)/"); err != nil || s.Address != "/run/mysqld.sock" || s.TLS != nil {
-		t.Errorf("got %+v, %v", s, err)
-	}
-	if s, err := ParseServer("director@tcp(db)/"); err != nil || s.Address != "db:3306" {
-		t.Errorf("got %+v, %v", s, err)
-	}
-	for _, dsn := range []string{
-		"", "db:3306", "director:secret@tcp(db:3306)", "tcp(db:3306)/", "director@tcp(db:3306)/schema",
-		"director@tcp(db:3306)/?allowAllFiles=true", "director:secret@tcp(db:3306)/?tls=skip-verify", "director@tcp(db/",
-	} {
-		if s, err := ParseServer(dsn); err == nil {
-			t.Errorf("%q was read as %+v", dsn, s)
-		} else if strings.Contains(err.Error(), "secret") {
-			t.Errorf("%q: the error tells the password: %v", dsn, err)
-		}
-	}
-}

@@ -1,0 +1,122 @@
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+
+	pb "centrifuge/gen/centrifuge/v1"
+)
+
+// cycling are the flags of a Director that leaves each JobDB after a second or two
+// of load.
+func cycling() []string { return []string{"--max-in-flight", "64", "--jobdb-max-size", "768KiB"} }
+
+// jobdbs are the JobDBs of the fleet by their states.
+func (s *scene) jobdbs() map[pb.JobDBState][]string {
+	s.Helper()
+	resp, err := s.client.Fleet.Get(s.ctx, connect.NewRequest(&pb.FleetServiceGetRequest{}))
+	if err != nil {
+		s.Fatal(err)
+	}
+	states := make(map[pb.JobDBState][]string)
+	for _, j := range resp.Msg.GetJobdbs() {
+		states[j.GetState()] = append(states[j.GetState()], j.GetName())
+	}
+	return states
+}
+
+// awaitDropped waits until nothing is left but one JobDB in use and a spare, and
+// returns how many were dropped.
+func (s *scene) awaitDropped() int {
+	s.Helper()
+	var states map[pb.JobDBState][]string
+	s.await("down to one JobDB", func() (bool, string) {
+		states = s.jobdbs()
+		rest := len(states[pb.JobDBState_JOB_DB_STATE_RELEASED]) + len(states[pb.JobDBState_JOB_DB_STATE_DRAINING])
+		return rest == 0 && len(states[pb.JobDBState_JOB_DB_STATE_LIVE]) == 1, fmt.Sprint(states)
+	})
+	want := slices.Concat(states[pb.JobDBState_JOB_DB_STATE_LIVE], states[pb.JobDBState_JOB_DB_STATE_SPARE])
+	var files []string
+	s.await("rid of the files of the others", func() (bool, string) {
+		found, err := filepath.Glob(filepath.Join(s.dir, "jobdb-*.db"))
+		if err != nil {
+			s.Fatal(err)
+		}
+		files = files[:0]
+		for _, file := range found {
+			files = append(files, strings.TrimSuffix(filepath.Base(file), ".db"))
+		}
+		return slices.Equal(files, want), fmt.Sprintf("%v, want %v", files, want)
+	})
+	return len(states[pb.JobDBState_JOB_DB_STATE_DROPPED])
+}
+
+// One JobDB after the other is filled, left, drained and dropped under load: each
+// job is delivered once, no Submit waits or is refused, and the books count all
+// jobs, also those of JobDBs that are gone.
+func TestCyclesUnderLoad(t *testing.T) {
+	seed := newSeed(t)
+	s := newScene(t, 90*time.Second, newReceiver(t, seed, loadRoutes...))
+	s.serve(cycling()...)
+	l := s.startLoad(seed)
+	s.await("cycled four times", func() (bool, string) {
+		states := s.jobdbs()
+		return len(states[pb.JobDBState_JOB_DB_STATE_DROPPED]) >= 4, fmt.Sprint(states)
+	})
+	l.stop()
+	dropped := s.awaitDropped()
+	if st := s.receiver.Stats(); st.Duplicates != 0 {
+		t.Errorf("%d duplicates", st.Duplicates)
+	}
+	if n := s.retried.Load(); n != 0 {
+		t.Errorf("%d Submits had to be repeated", n)
+	}
+	if out := s.command("fleet"); !strings.Contains(out, "dropped") || !strings.Contains(out, "live") {
+		t.Errorf("fleet printed\n%s", out)
+	}
+	n := int64(len(l.mu.acknowledged))
+	s.terminate()
+	s.serve(cycling()...)
+	if ledger := s.ledger(); ledger.GetAccepted() != n || ledger.GetSucceeded() != n {
+		t.Errorf("after a restart, of %d jobs the ledger has %v", n, ledger)
+	}
+	s.terminate()
+	t.Logf("%d jobs through %d JobDBs", n, dropped+1)
+}
+
+// Killed at any moment of a cycle or a drain, the next process goes on with it: no
+// job is lost, each is delivered once but for what was in flight, nothing is left
+// behind.
+func TestCyclesAndSIGKILL(t *testing.T) {
+	const kills = 12
+	seed := newSeed(t)
+	random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // reproducible
+	s := newScene(t, 120*time.Second, newReceiver(t, seed, loadRoutes...))
+	s.serve(cycling()...)
+	l := s.startLoad(seed)
+	for range kills {
+		rest(s.ctx, time.Duration(200+random.IntN(1500))*time.Millisecond)
+		s.director.signal(syscall.SIGKILL)
+		_ = s.awaitEnd() // it was killed
+		s.serve(cycling()...)
+	}
+	l.stop()
+	dropped := s.awaitDropped()
+	if dropped < 2 {
+		t.Errorf("only %d JobDBs were dropped", dropped)
+	}
+	st := s.receiver.Stats()
+	if st.Duplicates > kills*mayRepeat {
+		t.Errorf("%d duplicates after %d crashes", st.Duplicates, kills)
+	}
+	s.terminate()
+	t.Logf("%d jobs through %d JobDBs, %d crashes, %d duplicates", len(l.mu.acknowledged), dropped+1, kills, st.Duplicates)
+}
