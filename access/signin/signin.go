@@ -223,16 +223,20 @@ func (d *Door) visitor(w http.ResponseWriter, r *http.Request) (access.Principal
 // there and back, a part of a page by having the page go there.
 func (d *Door) toSignIn(w http.ResponseWriter, r *http.Request) {
 	d.dropSession(w, r)
-	to := signInPath
-	if r.Method == http.MethodGet && r.Header.Get("HX-Request") == "" {
-		to += "?next=" + url.QueryEscape(safePath(r.URL.RequestURI()))
-	}
-	if r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html") && r.Header.Get("HX-Request") == "" {
-		http.Redirect(w, r, to, http.StatusSeeOther)
+	part := r.Header.Get("HX-Request") != ""
+	if r.Method == http.MethodGet && !part && strings.Contains(r.Header.Get("Accept"), "text/html") {
+		http.Redirect(w, r, signInTo(r.URL), http.StatusSeeOther)
 		return
 	}
-	w.Header().Set("HX-Redirect", to)
+	if page, err := url.Parse(r.Header.Get("HX-Current-URL")); part && err == nil {
+		w.Header().Set("HX-Redirect", signInTo(page))
+	}
 	d.refuse(w, r, http.StatusUnauthorized, "Sign in first.")
+}
+
+// signInTo is the page that asks for a sign-in and goes on to another.
+func signInTo(page *url.URL) string {
+	return signInPath + "?next=" + url.QueryEscape(safePath(page.RequestURI()))
 }
 
 // base is where the browser reaches the dashboard.

@@ -200,9 +200,13 @@ func TestSignInWithAToken(t *testing.T) {
 	if status, content := h.get(t, browser(t), "/static/style.css"); status != 200 || !strings.HasPrefix(content, "|nobody|") {
 		t.Errorf("a style sheet without a sign-in gets %d: %s", status, content)
 	}
-	status, header, _ := do(t, browser(t), "GET", h.url+"/part", "", "HX-Request", "true")
-	if status != 401 || header.Get("HX-Redirect") != "/sign-in" {
-		t.Errorf("a part of a page gets %d, %q", status, header.Get("HX-Redirect"))
+	for page, want := range map[string]string{
+		h.url + "/queues?a=b": "/sign-in?next=%2Fqueues%3Fa%3Db", "http://evil.example//evil": "/sign-in?next=%2F", "": "/sign-in?next=%2F",
+	} {
+		status, header, _ := do(t, browser(t), "GET", h.url+"/part", "", "HX-Request", "true", "HX-Current-URL", page)
+		if status != 401 || header.Get("HX-Redirect") != want {
+			t.Errorf("a part of %s gets %d, %q", page, status, header.Get("HX-Redirect"))
+		}
 	}
 }
 
