@@ -24,6 +24,8 @@ func TestUsageErrors(t *testing.T) {
 		{"serve --allow-network 10.0.0.1", "no network such as"},
 		{"serve --allow-network 10.0.0.1/8", "did you mean 10.0.0.0/8?"},
 		{"serve --max-in-flight 0", "--max-in-flight: must be above 0"},
+		{"serve --min-free-disk 20MiB", "--min-free-disk: must be 32MiB or more"},
+		{"serve --min-free-disk 1", "--min-free-disk: must be 32MiB or more"},
 		{"serve --tls-cert x", "--tls-key"},
 		{"serve --log-format xml", "text or json"},
 		{"serve --log-level loud", "loud"},
