@@ -282,7 +282,9 @@ func TestSamples(t *testing.T) {
 		r.submit(t, &centrifuge.Job{
 			Source: "s", Destination: "d", Method: "PUT", Endpoint: endpoint.URL + "/hook?user=1&access_token=hidden",
 			Headers: []centrifuge.Header{
-				{Name: "Authorization", Value: "Bearer hidden"}, {Name: "x-api-key", Value: "hidden"}, {Name: "X-Webhook-Signature", Value: "hidden"},
+				{Name: "Authorization", Value: "Bearer hidden"},
+				{Name: "x-api-key", Value: "hidden"},
+				{Name: "X-Webhook-Signature", Value: "hidden"},
 				{Name: "X-Request-Id", Value: "shown"},
 			},
 		})
@@ -369,8 +371,11 @@ func TestVisibilityIsNarrowed(t *testing.T) {
 		}
 	}
 	for _, call := range []struct{ procedure, request string }{
-		{"Breakdown", `{"filter": {"source": "other"}}`}, {"Series", `{"filter": {"source": "other"}}`},
-		{"Top", `{"filter": {"source": "other"}}`}, {"Samples", `{"source": "other", "destination": "d"}`}, {"Search", `{"source": "other"}`},
+		{"Breakdown", `{"filter": {"source": "other"}}`},
+		{"Series", `{"filter": {"source": "other"}}`},
+		{"Top", `{"filter": {"source": "other"}}`},
+		{"Samples", `{"source": "other", "destination": "d"}`},
+		{"Search", `{"source": "other"}`},
 	} {
 		for kind, want := range map[string]int{"viewer": 200, "viewer:shop": 403, "submitter": 403, "submitter:shop": 403} {
 			if status, _, content := post(t, r.address, "/centrifuge.v1.VisibilityService/"+call.procedure, call.request, as(kind)...); status != want {

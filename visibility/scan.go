@@ -93,7 +93,12 @@ func (s *Store) visit(ctx context.Context, spans []span, c scope, what want, int
 func (s *Store) visitBlocks(
 	ctx context.Context, sp span, c scope, of space, bits int, read func(*cell, *reader), into func(minute, uint32) *cell,
 ) error {
+	var scratch []byte
 	each := func(k uint64, data []byte) error {
+		data, err := s.packer.unpack(data, &scratch)
+		if err != nil {
+			return err
+		}
 		m, base := sp.day.first()+minute(startOf(k)), blockOf(k)<<bits
 		r := reader{b: data}
 		for r.more() {

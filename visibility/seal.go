@@ -103,7 +103,7 @@ func (s *Store) sealMinute(ctx context.Context, m minute) error {
 		total := key(countsOf(l, kindTotal), 0, start)
 		w.delete(total, total)
 	}
-	putCells(&w, levelMinute, at, &all)
+	s.putCells(&w, levelMinute, at, &all)
 	err := s.write(ctx, d, &w, func(whole *sealing) { whole.hours[hour/minutesOfHour], whole.day = false, false })
 	if err != nil {
 		return err
@@ -126,7 +126,7 @@ func (s *Store) sealSpan(ctx context.Context, m minute, l, below level) error {
 			if err := s.visit(ctx, whole, scope{kind: k, block: &block}, wantAll, into); err != nil {
 				return err
 			}
-			putCells(&w, l, at, &part)
+			s.putCells(&w, l, at, &part)
 		}
 	}
 	if len(w.Put) == 0 {
@@ -165,7 +165,7 @@ func (s *Store) blocks(k kind) uint32 {
 }
 
 // putCells writes the cells of one span in blocks.
-func putCells(w *Write, l level, start int, all *cells) {
+func (s *Store) putCells(w *Write, l level, start int, all *cells) {
 	for k := range kind(kinds) {
 		ids := slices.Sorted(maps.Keys(all[k]))
 		put := func(of space, bits int, appendCell func(*cell, []byte) []byte) {
@@ -176,7 +176,7 @@ func putCells(w *Write, l level, start int, all *cells) {
 					data = binary.AppendUvarint(data, uint64(ids[first]&(1<<bits-1)))
 					data = appendCell(all[k][ids[first]], data)
 				}
-				w.put(key(of, block, start), data)
+				w.put(key(of, block, start), s.packer.pack(data))
 			}
 		}
 		put(countsOf(l, k), blockBits, (*cell).appendCounts)

@@ -43,8 +43,9 @@ type StoreOptions struct {
 // made of minutes, and days of hours, in the same form, so that a query over a month
 // reads few rows.
 type Store struct {
-	o     StoreOptions
-	scale scale
+	o      StoreOptions
+	scale  scale
+	packer packer
 
 	// mu is held for writing while the backend changes, for reading by queries: they
 	// see a minute before or after its sealing.
@@ -75,8 +76,12 @@ func OpenStore(ctx context.Context, o StoreOptions) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	packer, err := newPacker()
+	if err != nil {
+		return nil, err
+	}
 	s := &Store{
-		o: o, scale: scale, names: newNames(o.MaxQueues), whole: make(map[Day]sealing),
+		o: o, scale: scale, packer: packer, names: newNames(o.MaxQueues), whole: make(map[Day]sealing),
 		open: make(map[minute]bool), hours: make(map[minute]bool), days: make(map[Day]bool),
 	}
 	days, err := o.Backend.Days(ctx)

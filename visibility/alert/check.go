@@ -66,7 +66,8 @@ func (w *Watch) standing(now time.Time, facts *Facts) []finding {
 	if r.BreakerOpen.For > 0 {
 		for _, b := range facts.Breakers {
 			found = append(found, finding{
-				identity{ruleBreaker, b.Scope}, Warning,
+				identity{ruleBreaker, b.Scope},
+				Warning,
 				fmt.Sprintf("%s fails, and its breaker has been open for more than %s", name(b.Scope), short(r.BreakerOpen.For)), r.BreakerOpen.For,
 			})
 		}

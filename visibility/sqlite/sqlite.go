@@ -110,7 +110,7 @@ func (b *Backend) Write(ctx context.Context, d visibility.Day, w *visibility.Wri
 	return nil
 }
 
-func (f *day) write(ctx context.Context, w *visibility.Write) error {
+func (f *day) write(ctx context.Context, w *visibility.Write) (err error) {
 	tx, err := f.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -125,7 +125,7 @@ func (f *day) write(ctx context.Context, w *visibility.Write) error {
 	if err != nil {
 		return err
 	}
-	defer put.Close()
+	defer func() { err = errors.Join(err, put.Close()) }()
 	for i := range w.Put {
 		data := w.Put[i].Data
 		if data == nil {
@@ -316,8 +316,7 @@ func connect(path, mode string, pragmas ...string) (*sql.DB, error) {
 
 // explain tells damage from what may pass.
 func explain(err error) error {
-	var e *sqlite.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
 		if code := e.Code() & 0xff; code == sqlite3.SQLITE_CORRUPT || code == sqlite3.SQLITE_NOTADB {
 			return fmt.Errorf("%w: %w", visibility.ErrCorrupt, err)
 		}
