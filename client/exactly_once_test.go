@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -136,7 +135,7 @@ func (l *life) doom(at string, state jobdb.TransactionState) {
 func (l *life) die() {
 	l.dead.Store(true)
 	l.server.CloseClientConnections()
-	l.server.Listener.Close() //nolint:errcheck // nobody listens any more
+	_ = l.server.Listener.Close() // nobody listens any more
 }
 
 // live begins a life. The address is that of an earlier one, or empty.
@@ -195,7 +194,7 @@ func live(dir, address string, epoch uint64) (*life, error) {
 	go func() {
 		defer close(ended)
 		if err := l.d.Run(ctx); err != nil && !l.dead.Load() {
-			log.Print(err)
+			panic(err)
 		}
 	}()
 	l.end = func() {
@@ -218,7 +217,7 @@ func live(dir, address string, epoch uint64) (*life, error) {
 func exampleDirector(dir string) (url string, r *receiver, stop func()) {
 	l, err := live(dir, "", 1)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	r = newReceiver()
 	return l.server.URL, r, func() {

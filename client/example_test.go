@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"log"
 	"os"
 	"path/filepath"
 
@@ -111,7 +110,7 @@ func (s *sqlPositions) Save(ctx context.Context, p position) error {
 func Example_exactlyOnce() {
 	dir, err := os.MkdirTemp("", "consumer")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // it is in the folder for what is temporary
 	director, received, stop := exampleDirector(dir)
@@ -119,12 +118,12 @@ func Example_exactlyOnce() {
 
 	store, err := openPositions(filepath.Join(dir, "consumer.db"))
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer store.db.Close()
 	fleet, err := client.NewFleet(client.FleetOptions{URLs: []string{director}})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer fleet.Close()
 	c := &consumer{
@@ -132,7 +131,7 @@ func Example_exactlyOnce() {
 		store: store, fleet: fleet, endpoint: received.url,
 	}
 	if err := c.run(context.Background()); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	fmt.Println(received.await(5))
 	// Output: [five four one three two]
