@@ -76,7 +76,7 @@ func TestTablesSortAndFilter(t *testing.T) {
 	b.clickText("Destination")
 	b.until("the other order", names+` === "hooks gone crm billing ads"`)
 	b.until("the arrow", `document.querySelector("th[aria-sort=descending]").innerText === "Destination"`)
-	b.do(sendKeys(`input[name="q"]`, "b")...)
+	b.do(sendKeys(`.filters input[name="q"]`, "b")...)
 	b.until("those with a b", names+` === "billing"`)
 	if at := eval[string](b, "location.search"); !strings.Contains(at, "q=b") || !strings.Contains(at, "sort=name") {
 		t.Errorf("the address does not say what is shown: %s", at)

@@ -12,6 +12,7 @@ import (
 // tableData is a table of destinations, sources or queues.
 type tableData struct {
 	Picker  picker
+	Path    string
 	Noun    string // what a row is
 	Filter  string
 	State   string            // of health, to filter by
@@ -63,7 +64,7 @@ func (s *Site) table(w http.ResponseWriter, r *http.Request, by visibility.By, t
 // tabulate filters, sorts and cuts the rows as the request says.
 func (s *Site) tabulate(r *http.Request, rows []row, noun string, pick picker) tableData {
 	q := r.URL.Query()
-	d := tableData{Picker: pick, Noun: noun, Filter: q.Get("q"), State: q.Get("health"), Total: len(rows), Kept: map[string]string{}}
+	d := tableData{Picker: pick, Path: r.URL.Path, Noun: noun, Filter: q.Get("q"), State: q.Get("health"), Total: len(rows), Kept: map[string]string{}}
 	for _, name := range [...]string{"range", "sort", "dir"} {
 		if v := q.Get(name); v != "" {
 			d.Kept[name] = v
