@@ -1,0 +1,131 @@
+package director_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"centrifuge"
+	"centrifuge/delivery"
+	"centrifuge/director"
+	"centrifuge/jobdb"
+)
+
+func succeeds(*centrifuge.Job, uint32) delivery.Result { return status(200) }
+
+// Transactions are committed and aborted while the Director is cycled from one JobDB
+// to the next: each is found wherever it is by then, and ends once. What they left in
+// the old ones comes back by no drain.
+func TestPreparedTransactionsInACycle(t *testing.T) {
+	p, dir := newPool(t), t.TempDir()
+	y := newTally(succeeds)
+	r := start(t, dir, new(atomic.Uint64), p.serving(y))
+	const n, cycles = 120, 3
+	name := func(i int) string { return fmt.Sprint("tx-", i) }
+	for i := range n {
+		prepare(t, r, name(i), 10*time.Minute, 2)
+	}
+	plain := director.Submission{TransactionID: "plain", Jobs: jobs(1, "https://example.com/x")}
+	if _, err := r.Submit(t.Context(), plain); err != nil {
+		t.Fatal(err)
+	}
+	var ending sync.WaitGroup
+	for i := range n {
+		ending.Go(func() {
+			end := r.Commit
+			if i%3 == 0 {
+				end = r.Abort
+			}
+			await(t, name(i)+" has ended", func() bool {
+				_, err := end(t.Context(), name(i))
+				if err != nil && !errors.Is(err, director.ErrUnavailable) {
+					t.Errorf("%s: %v", name(i), err)
+				}
+				return err == nil
+			})
+		})
+		if i%(n/cycles) == n/cycles/2 {
+			from, to, err := r.Cycle(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			await(t, from+" is let go of", func() bool { return p.report(from) != nil })
+			if report := p.report(from); report.Err != nil {
+				t.Errorf("%s was let go of: %v", from, report.Err)
+			}
+			p.drain(t, from, to, r, dir)
+		}
+	}
+	ending.Wait()
+	for i := range n {
+		want := "committed"
+		if i%3 == 0 {
+			want = "aborted"
+		}
+		if got := stateOf(t, r, name(i)); got != want {
+			t.Errorf("%s is %s, want %s", name(i), got, want)
+		}
+	}
+	// A Submit of three JobDBs ago is still recognised, and its JobDB known.
+	again := director.Submission{TransactionID: "plain", Jobs: jobs(1, "https://example.com/x"), JobDB: jobdb.Name(1)}
+	if receipt, err := r.Submit(t.Context(), again); err != nil || !receipt.Repeated {
+		t.Errorf("repeated: %+v, %v", receipt, err)
+	}
+	again.TransactionID, again.Jobs = "new", jobs(1, "https://example.com/x")
+	if _, err := r.Submit(t.Context(), again); err != nil {
+		t.Errorf("submit that names the first JobDB: %v", err)
+	}
+	again.TransactionID, again.Jobs, again.JobDB = "other", jobs(1, "https://example.com/x"), jobdb.Name(99)
+	if _, err := r.Submit(t.Context(), again); !errors.Is(err, director.ErrForeignJobDB) {
+		t.Errorf("submit that names a JobDB of nobody's: %v", err)
+	}
+	want := int64(n/3*2*2 + 2)
+	await(t, "all are delivered", func() bool { l := ledger(t, r); return l.Pending() == 0 && y.made.Load() >= want })
+	if got := y.made.Load(); got != want {
+		t.Errorf("%d attempts, want %d", got, want)
+	}
+}
+
+// A Director dies with prepared transactions. They go on where its JobDB is drained.
+func TestPreparedTransactionsAreDrained(t *testing.T) {
+	p, dir := newPool(t), t.TempDir()
+	y := newTally(succeeds)
+	old := start(t, dir, new(atomic.Uint64), p.serving(y))
+	kept := prepare(t, old, "kept", 10*time.Minute, 3)
+	prepare(t, old, "dropped", 10*time.Minute, 3)
+	prepare(t, old, "ended", 10*time.Minute, 3)
+	if _, err := old.Commit(t.Context(), "ended"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "all are delivered", func() bool { l := ledger(t, old); return l.Succeeded == 3 })
+	if err := old.stop(); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, dir, new(atomic.Uint64), p.serving(y))
+	if got := stateOf(t, r, "kept"); got != "unknown" {
+		t.Fatalf("transaction is %s before the drain", got)
+	}
+	for range 2 { // the second drain finds nothing left
+		p.drain(t, jobdb.Name(1), jobdb.Name(2), r, dir)
+	}
+	for id, want := range map[string]string{"kept": "prepared", "dropped": "prepared", "ended": "committed"} {
+		if got := stateOf(t, r, id); got != want {
+			t.Errorf("%s is %s, want %s", id, got, want)
+		}
+	}
+	tx, err := r.Commit(t.Context(), "kept")
+	if err != nil || len(tx.JobIDs) != 3 || tx.JobIDs[0] != kept.JobIDs[0] {
+		t.Errorf("commit: %+v, %v", tx, err)
+	}
+	if _, err := r.Abort(t.Context(), "dropped"); err != nil {
+		t.Error(err)
+	}
+	p.drain(t, jobdb.Name(1), jobdb.Name(2), r, dir) // as by a drainer that has forgotten it had been there
+	await(t, "all are delivered", func() bool { l := ledger(t, r); return l.Succeeded == 3 })
+	if got := y.made.Load(); got != 6 {
+		t.Errorf("%d attempts, want 6", got)
+	}
+}
