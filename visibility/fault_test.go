@@ -249,6 +249,54 @@ func TestFileTakenAway(t *testing.T) {
 	}
 }
 
+// Damage that is found while a day is read, or sealed, costs that day alone: it is
+// set aside, and queries and sealing go on.
+func TestDamageFoundLater(t *testing.T) {
+	for _, sealed := range []bool{false, true} {
+		t.Run(fmt.Sprintf("sealed: %v", sealed), func(t *testing.T) {
+			b, w := newBench(t, start), newWorld(15, start)
+			b.Record(w.events(200, 10*time.Minute))
+			b.now = w.now
+			if sealed {
+				b.flush()
+			} else if err := b.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			day := visibility.DayOf(start)
+			var noise visibility.Write
+			err := b.options.Backend.Scan(t.Context(), day, 2<<48, 64<<48, func(key uint64, _ []byte) error {
+				noise.Put = append(noise.Put, visibility.Entry{Key: key, Data: []byte{1, 255, 255, 255, 255, 255, 255}})
+				return nil
+			})
+			if err == nil {
+				err = b.options.Backend.Write(t.Context(), day, &noise)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if sealed {
+				if _, err := b.store.Summary(t.Context(), visibility.Filter{}, wide); !errors.Is(err, visibility.ErrCorrupt) {
+					t.Errorf("noise was read: %v", err)
+				}
+			} else if err := b.Tidy(t.Context()); !errors.Is(err, visibility.ErrCorrupt) {
+				t.Errorf("noise was sealed: %v", err)
+			}
+			lost := len(w.facts)
+			b.now = b.now.Add(2 * time.Minute)
+			w.now = b.now
+			b.flush()
+			b.Record(w.events(200, 10*time.Minute))
+			b.now = w.now
+			b.flush()
+			w.facts = w.facts[lost:]
+			b.check(w, visibility.Filter{}, wide, time.Hour)
+			if gaps := b.gaps(wide); len(gaps) != 1 {
+				t.Errorf("gaps %v", gaps)
+			}
+		})
+	}
+}
+
 // The clock may jump: each event is counted in the minute that it tells, and days
 // that a wrong clock makes look old are dropped one an hour at most.
 func TestClockJumps(t *testing.T) {

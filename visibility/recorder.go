@@ -346,13 +346,17 @@ func (r *Recorder) recycle(b bucket) {
 func (r *Recorder) add(ctx context.Context, s *stuck) error {
 	err := r.o.Store.add(ctx, s.minute, s.flush, s.cells)
 	if errors.Is(err, ErrCorrupt) {
-		r.o.Logger.Error("a day of the record of deliveries is damaged; it is set aside and marked as missing", "day", s.minute.day().String(), "error", err)
-		if err := r.o.Store.giveUp(ctx, s.minute.day(), r.o.Now()); err != nil {
+		if err := r.setAside(ctx, s.minute.day()); err != nil {
 			return err
 		}
 		err = r.o.Store.add(ctx, s.minute, s.flush, s.cells)
 	}
 	return err
+}
+
+func (r *Recorder) setAside(ctx context.Context, d Day) error {
+	r.o.Logger.Error("a day of the record of deliveries is damaged; it is set aside and marked as missing", "day", d.String())
+	return r.o.Store.giveUp(ctx, d, r.o.Now())
 }
 
 // sealAfter is how long a minute waits for what is late before it is sealed.
@@ -366,6 +370,11 @@ func (r *Recorder) tidy(ctx context.Context) error {
 	r.work.Lock()
 	defer r.work.Unlock()
 	now := r.o.Now()
+	if d := r.o.Store.damaged.Swap(0); d != 0 {
+		if err := r.setAside(ctx, Day(d-1)); err != nil {
+			return err
+		}
+	}
 	if before := minuteOf(now.Add(-sealAfter)); before != r.sealed {
 		if err := r.o.Store.seal(ctx, before); err != nil {
 			return err

@@ -2,6 +2,7 @@ package visibility
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"centrifuge"
@@ -71,21 +72,30 @@ func (c *scope) has(id uint32) bool {
 // its first minute and its id, none if that is nil.
 func (s *Store) visit(ctx context.Context, spans []span, c scope, what want, into func(minute, uint32) *cell) error {
 	for _, sp := range spans {
-		if what&wantCounts != 0 {
-			if err := s.visitBlocks(ctx, sp, c, countsOf(sp.level, c.kind), blockBits, (*cell).readCounts, into); err != nil {
-				return err
-			}
+		err := s.visitSpan(ctx, sp, c, what, into)
+		if errors.Is(err, ErrCorrupt) {
+			s.damaged.Store(int64(sp.day) + 1) // for the recorder to set aside
 		}
-		if what&wantSketches != 0 {
-			if err := s.visitBlocks(ctx, sp, c, sketchesOf(sp.level, c.kind), sketchBits(sp.level), (*cell).readSketches, into); err != nil {
-				return err
-			}
+		if err != nil {
+			return err
 		}
-		if sp.level == levelMinute {
-			if err := s.visitDeltas(ctx, sp, c, what, into); err != nil {
-				return err
-			}
+	}
+	return nil
+}
+
+func (s *Store) visitSpan(ctx context.Context, sp span, c scope, what want, into func(minute, uint32) *cell) error {
+	if what&wantCounts != 0 {
+		if err := s.visitBlocks(ctx, sp, c, countsOf(sp.level, c.kind), blockBits, (*cell).readCounts, into); err != nil {
+			return err
 		}
+	}
+	if what&wantSketches != 0 {
+		if err := s.visitBlocks(ctx, sp, c, sketchesOf(sp.level, c.kind), sketchBits(sp.level), (*cell).readSketches, into); err != nil {
+			return err
+		}
+	}
+	if sp.level == levelMinute {
+		return s.visitDeltas(ctx, sp, c, what, into)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"centrifuge"
@@ -52,6 +53,8 @@ type Store struct {
 	mu    sync.RWMutex
 	names *names
 	whole map[Day]sealing // what of each day is sealed
+
+	damaged atomic.Int64 // a day that turned out to be, plus 1; 0 for none
 
 	// The recorder's goroutine alone uses these.
 	open  map[minute]bool // minutes that are not sealed
