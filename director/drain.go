@@ -9,6 +9,7 @@ import (
 
 	"centrifuge"
 	"centrifuge/archive"
+	"centrifuge/jobdb"
 )
 
 // Target is where a drain brings jobs: a Director, over RPC or in the same process.
@@ -25,6 +26,11 @@ type Former struct {
 
 	// Known returns those of the ids that it holds.
 	Known func(ctx context.Context, ids []centrifuge.ID) ([]centrifuge.ID, error)
+
+	// Transaction, if given, is as [jobdb.Transactions] has it. Without it, what was
+	// prepared and brought there, in a drain that was cut short before it could log
+	// so, would be brought a second time.
+	Transaction func(ctx context.Context, id string) (jobdb.Transaction, error)
 }
 
 // DrainOptions are what a drain is made of. The Holding, To, Target and Archive are
@@ -93,7 +99,7 @@ func Drain(ctx context.Context, o DrainOptions) (l Ledger, err error) {
 	switch {
 	case err != nil:
 		return l, fmt.Errorf("drain %s: %w", o.Name, err)
-	case l.Pending() > 0:
+	case l.Pending() > 0, !closed(t.mover.done): // where no job is left, transactions may be
 		return l, fmt.Errorf("drain %s: cut short with %d jobs left: %w", o.Name, l.Pending(), ctx.Err())
 	}
 	return l, nil

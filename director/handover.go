@@ -56,9 +56,7 @@ func (b *bringer) bring(ctx context.Context, now time.Time) error {
 		if err := b.add(tx); err != nil {
 			return err
 		}
-		b.moved = append(b.moved, jobdb.Transaction{
-			ID: tx.ID, State: jobdb.TransactionMoved, JobIDs: tx.JobIDs, CreatedAt: now.UTC().Truncate(time.Millisecond),
-		})
+		b.moved = append(b.moved, movedTransaction(tx.ID, now))
 	}
 	for tx, err := range b.db.Ended(ctx, now.Add(-remembered)) {
 		if err != nil {
@@ -69,6 +67,11 @@ func (b *bringer) bring(ctx context.Context, now time.Time) error {
 		}
 	}
 	return b.flush()
+}
+
+// movedTransaction is the end of a prepared transaction that goes on elsewhere.
+func movedTransaction(id string, now time.Time) jobdb.Transaction {
+	return jobdb.Transaction{ID: id, State: jobdb.TransactionMoved, CreatedAt: now.UTC().Truncate(time.Millisecond)}
 }
 
 func (b *bringer) add(tx jobdb.Transaction) error {

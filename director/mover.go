@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"centrifuge"
 	"centrifuge/jobdb"
 )
@@ -94,7 +92,44 @@ func (m *mover) sweep(ctx context.Context) error {
 		left = left[n:]
 	}
 	m.left = rest
+	if err := m.sweepPrepared(ctx); err != nil {
+		return err
+	}
 	return m.t.log.sync(ctx)
+}
+
+// sweepPrepared logs as moved the prepared transactions that the other JobDB knows.
+func (m *mover) sweepPrepared(ctx context.Context) error {
+	if m.o.Former.Transaction == nil {
+		return nil
+	}
+	prepared, err := m.t.db.Prepared(ctx)
+	if err != nil {
+		return err
+	}
+	var there []jobdb.Transaction
+	for _, p := range prepared {
+		_, err := m.o.Former.Transaction(ctx, p.ID)
+		switch {
+		case err == nil:
+			there = append(there, movedTransaction(p.ID, m.t.o.Now()))
+		case !errors.Is(err, jobdb.ErrNotFound):
+			return err
+		}
+	}
+	return m.logMoved(there)
+}
+
+// logMoved makes the ends of transactions durable.
+func (m *mover) logMoved(moved []jobdb.Transaction) error {
+	if len(moved) == 0 {
+		return nil
+	}
+	gone := &arrival{transactions: moved, done: make(chan error, 1)}
+	if err := m.t.log.arrive(gone); err != nil {
+		return err
+	}
+	return <-gone.done
 }
 
 // bringWords brings the policies and the transactions.
@@ -111,14 +146,10 @@ func (m *mover) bringWords(ctx context.Context) error {
 	b := bringer{db: m.t.db, pass: func(transactions []jobdb.Transaction) error {
 		return m.offer(ctx, Transfer{Transactions: transactions})
 	}}
-	if err := b.bring(ctx, m.t.o.Now()); err != nil || len(b.moved) == 0 {
+	if err := b.bring(ctx, m.t.o.Now()); err != nil {
 		return err
 	}
-	gone := &arrival{transactions: b.moved, done: make(chan error, 1)}
-	if err := m.t.log.arrive(gone); err != nil {
-		return err
-	}
-	return <-gone.done
+	return m.logMoved(b.moved)
 }
 
 // parcel is a batch of jobs on its way.
@@ -185,9 +216,14 @@ func (m *mover) pack(ctx context.Context, parcels chan<- parcel) error {
 			return err
 		}
 		left = left[n:]
-		for _, l := range traces {
-			p.jobs, p.lives = append(p.jobs, l.trace), append(p.lives, l.life)
-			if size += traceSize(&l.trace); len(p.jobs) == transferCount || size >= transferBytes {
+		for _, trace := range traces {
+			last := &trace.Transitions[len(trace.Transitions)-1]
+			p.lives = append(p.lives, centrifuge.Life{State: last.State, Attempt: last.Attempt})
+			if len(trace.Transitions) == 1 && last.Attempt == 0 {
+				trace.Transitions = nil // the job itself says as much
+			}
+			p.jobs = append(p.jobs, trace)
+			if size += traceSize(&trace); len(p.jobs) == transferCount || size >= transferBytes {
 				if err := send(); err != nil {
 					return err
 				}
@@ -200,36 +236,15 @@ func (m *mover) pack(ctx context.Context, parcels chan<- parcel) error {
 	return nil
 }
 
-// tracers is how many histories are read at a time.
-const tracers = 4
-
-type packed struct {
-	trace jobdb.Trace
-	life  centrifuge.Life
-}
-
-func (m *mover) read(ctx context.Context, ids []centrifuge.ID) ([]packed, error) {
-	loaded, err := m.t.db.Load(ctx, nil, ids)
+func (m *mover) read(ctx context.Context, ids []centrifuge.ID) ([]jobdb.Trace, error) {
+	traces, err := m.t.db.Traces(ctx, ids)
 	if err != nil {
 		return nil, fmt.Errorf("read %d jobs: %w", len(ids), err)
 	}
-	if len(loaded) != len(ids) {
-		return nil, fmt.Errorf("read %d jobs: %d are there: %w", len(ids), len(loaded), jobdb.ErrCorrupt)
+	if len(traces) != len(ids) {
+		return nil, fmt.Errorf("read %d jobs: %d are there: %w", len(ids), len(traces), jobdb.ErrCorrupt)
 	}
-	jobs := make([]packed, len(loaded))
-	reads, ctx := errgroup.WithContext(ctx)
-	reads.SetLimit(tracers)
-	for i := range loaded {
-		jobs[i].trace.Job, jobs[i].life = loaded[i].Job, loaded[i].Life
-		if loaded[i].Life.State == centrifuge.StateAwaitingScheduling && loaded[i].Life.Attempt == 0 {
-			continue
-		}
-		reads.Go(func() (err error) {
-			jobs[i].trace, err = m.t.db.Trace(ctx, loaded[i].Job.ID)
-			return err
-		})
-	}
-	return jobs, reads.Wait()
+	return traces, nil
 }
 
 // moved logs that a job goes on in the JobDB of that name.

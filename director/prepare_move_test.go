@@ -1,8 +1,10 @@
 package director_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,6 +14,7 @@ import (
 	"centrifuge/delivery"
 	"centrifuge/director"
 	"centrifuge/jobdb"
+	"centrifuge/jobdb/sqlite"
 )
 
 func succeeds(*centrifuge.Job, uint32) delivery.Result { return status(200) }
@@ -124,8 +127,109 @@ func TestPreparedTransactionsAreDrained(t *testing.T) {
 		t.Error(err)
 	}
 	p.drain(t, jobdb.Name(1), jobdb.Name(2), r, dir) // as by a drainer that has forgotten it had been there
+	// Another drain, into a third JobDB, does not bring them there as well.
+	other := start(t, t.TempDir(), new(atomic.Uint64), p.serving(y))
+	p.drain(t, jobdb.Name(1), jobdb.Name(3), other, dir)
+	for _, id := range []string{"kept", "dropped"} {
+		if got := stateOf(t, other, id); got != "unknown" {
+			t.Errorf("%s is %s in a third JobDB", id, got)
+		}
+	}
 	await(t, "all are delivered", func() bool { l := ledger(t, r); return l.Succeeded == 3 })
 	if got := y.made.Load(); got != 6 {
 		t.Errorf("%d attempts, want 6", got)
+	}
+}
+
+// While a JobDB is on its way out, what is prepared in it is known and can neither be
+// ended nor brought again.
+func TestPreparedTransactionInARetiringJobDB(t *testing.T) {
+	p, dir := newPool(t), t.TempDir()
+	begun, finish := make(chan struct{}, 1), make(chan struct{})
+	y := newTally(func(job *centrifuge.Job, _ uint32) delivery.Result {
+		if job.Source == "slow" {
+			begun <- struct{}{}
+			<-finish
+		}
+		return status(200)
+	})
+	r := start(t, dir, new(atomic.Uint64), p.serving(y))
+	receipt := prepare(t, r, "tx", 10*time.Minute, 2)
+	submit(t, r, &centrifuge.Job{Source: "slow", Endpoint: "https://example.com/x"})
+	<-begun
+	from, _, err := r.Cycle(t.Context()) // which leaves the old one waiting for the attempt
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Commit(t.Context(), "tx"); !errors.Is(err, director.ErrUnavailable) {
+		t.Errorf("commit: %v", err)
+	}
+	if _, err := r.Abort(t.Context(), "tx"); !errors.Is(err, director.ErrUnavailable) {
+		t.Errorf("abort: %v", err)
+	}
+	if again := prepare(t, r, "tx", 10*time.Minute, 2); !again.Repeated || again.JobIDs[0] != receipt.JobIDs[0] {
+		t.Errorf("prepared again: %+v", again)
+	}
+	if got := stateOf(t, r, "tx"); got != "prepared" {
+		t.Errorf("transaction is %s", got)
+	}
+	close(finish)
+	await(t, from+" is let go of", func() bool { return p.report(from) != nil })
+	if _, err := r.Commit(t.Context(), "tx"); err != nil {
+		t.Error(err)
+	}
+	await(t, "all are delivered", func() bool { return y.made.Load() == 3 })
+}
+
+type targetFunc func(context.Context, director.Transfer) error
+
+func (f targetFunc) Accept(ctx context.Context, tr director.Transfer) error { return f(ctx, tr) }
+
+// A drain is cut short when it has brought a prepared transaction and has not logged
+// so. The next one, towards another JobDB, finds out.
+func TestPreparedTransactionThatWasBroughtUnlogged(t *testing.T) {
+	p, dir := newPool(t), t.TempDir()
+	y := newTally(succeeds)
+	old := start(t, dir, new(atomic.Uint64), p.serving(y))
+	prepare(t, old, "kept", 10*time.Minute, 1)
+	prepare(t, old, "later", 10*time.Minute, 1)
+	if err := old.stop(); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, dir, new(atomic.Uint64), p.serving(y))
+	to := jobdb.Name(2)
+	ctx, cancel := context.WithCancel(t.Context())
+	courier := targetFunc(func(ctx context.Context, tr director.Transfer) error {
+		defer cancel()
+		return errors.Join(r.Accept(ctx, tr), errNetwork)
+	})
+	h := p.hold(t, jobdb.Name(1))
+	if _, err := director.Drain(ctx, director.DrainOptions{
+		Holding: h, To: to, Target: courier, Archive: archiveIn(t, dir), Logger: slog.New(slog.DiscardHandler),
+	}); err == nil {
+		t.Error("the drain came to its end")
+	}
+	if err := h.Lease.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Commit(t.Context(), "kept"); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sqlite.Open(t.Context(), sqlite.Options{Path: p.path(to), Epoch: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	other := start(t, t.TempDir(), new(atomic.Uint64), p.serving(y))
+	p.drain(t, jobdb.Name(1), jobdb.Name(3), other, dir, func(o *director.DrainOptions) {
+		o.Former = &director.Former{Name: to, Known: db.Known, Transaction: db.Transaction}
+	})
+	for _, id := range []string{"kept", "later"} { // which are to be drained from the second JobDB
+		if got := stateOf(t, other, id); got != "unknown" {
+			t.Errorf("%s is %s in a third JobDB", id, got)
+		}
 	}
 }

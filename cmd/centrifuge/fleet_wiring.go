@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"centrifuge"
 	"centrifuge/archive"
 	"centrifuge/director"
 	"centrifuge/jobdb"
@@ -155,18 +154,24 @@ func (d *drainer) Sweep(ctx context.Context, from, into manager.Held) (err error
 	defer func() { err = errors.Join(err, db.Close()) }()
 	_, err = director.Drain(ctx, director.DrainOptions{
 		Holding: d.hold(from.Server, from.Name, from.Lease), To: "nowhere", Target: closedDoor{}, Archive: d.archive,
-		Former: &director.Former{Name: into.Name, Known: func(ctx context.Context, ids []centrifuge.ID) ([]centrifuge.ID, error) {
-			if !into.Lease.Held() {
-				return nil, lease.ErrLost
-			}
-			return db.Known(ctx, ids)
-		}},
+		Former: &director.Former{Name: into.Name, Known: ask(into.Lease, db.Known), Transaction: ask(into.Lease, db.Transaction)},
 		Logger: d.logger,
 	})
 	if errors.Is(err, director.ErrWrongJobDB) {
 		return nil
 	}
 	return err
+}
+
+// ask asks a JobDB as long as its lease is held: after that, what is not in it may
+// come into it.
+func ask[Q, A any](held lease.Lease, question func(context.Context, Q) (A, error)) func(context.Context, Q) (A, error) {
+	return func(ctx context.Context, q Q) (answer A, err error) {
+		if answer, err = question(ctx, q); err == nil && !held.Held() {
+			err = lease.ErrLost
+		}
+		return answer, err
+	}
 }
 
 // closedDoor accepts nothing.
