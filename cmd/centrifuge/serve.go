@@ -44,7 +44,7 @@ accepted is lost either way.`,
 			if err := config.Fill(cmd.Flags(), os.LookupEnv); err != nil {
 				return &usageError{err}
 			}
-			if err := o.check(); err != nil {
+			if err := errors.Join(o.check(), o.manageOptions.check()); err != nil {
 				return err
 			}
 			return serve(cmd.Context(), &o, newLogger(cmd.ErrOrStderr(), o.logFormat, o.logLevel))

@@ -133,9 +133,6 @@ func (o *serveOptions) check() error {
 	if err := o.access.check(); err != nil {
 		return err
 	}
-	if err := o.manageOptions.check(); err != nil {
-		return err
-	}
 	if err := checkArchive(o.archive); err != nil {
 		return err
 	}

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"centrifuge/jobdb/mysql/mysqltest"
 )
 
 // buildDir holds the binary.
@@ -34,7 +36,7 @@ func testMain(m *testing.M) int {
 	if buildDir, err = os.MkdirTemp("", "centrifuge-e2e-"); err != nil {
 		panic(err)
 	}
-	code := m.Run()
+	code := mysqltest.Main(m)
 	if err := os.RemoveAll(buildDir); err != nil {
 		panic(err)
 	}
