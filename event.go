@@ -4,9 +4,6 @@ package centrifuge
 // watches is told.
 type Event struct {
 	Job  *Job  // at least its id, queue and times; the rest if it was at hand
-	From State // where it stood before: 0 if it was just accepted or moved in
+	From State // where it stood before; 0 if it was just accepted
 	Step Transition
 }
-
-// Accepted reports whether the event is a job's acceptance.
-func (e *Event) Accepted() bool { return e.From == 0 && e.Step.Seq == 0 }

@@ -48,6 +48,9 @@ type DrainOptions struct {
 
 	Archive *archive.Archive
 
+	// Observe, if given, is told of transitions as that of [Options] is.
+	Observe func([]centrifuge.Event)
+
 	// Progress, if given, hears the JobDB's ledger after each batch.
 	Progress func(Ledger)
 
@@ -74,7 +77,7 @@ func Drain(ctx context.Context, o DrainOptions) (l Ledger, err error) {
 		return l, errors.New("drain: Holding, To, Target and Archive are required")
 	}
 	options := Options{
-		Archive: o.Archive, Name: "drain-" + o.Name, Now: o.Now, Logger: o.Logger, CommitInterval: o.CommitInterval,
+		Archive: o.Archive, Name: "drain-" + o.Name, Now: o.Now, Logger: o.Logger, CommitInterval: o.CommitInterval, Observe: o.Observe,
 	}
 	options.fill()
 	epoch, err := o.Lease.Advance(ctx)

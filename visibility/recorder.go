@@ -189,10 +189,8 @@ func (r *Recorder) count(c *cell, e *centrifuge.Event) bool {
 	var outcome centrifuge.Outcome
 	switch t.State {
 	case centrifuge.StateAwaitingScheduling:
-		if e.Accepted() {
-			c.n[nAccepted]++
-			c.n[nAcceptedBytes] += int64(len(e.Job.Payload))
-		}
+		c.n[nAccepted]++
+		c.n[nAcceptedBytes] += int64(len(e.Job.Payload))
 		return false
 	case centrifuge.StateArchived:
 		switch t.ErrorCode {
@@ -215,9 +213,6 @@ func (r *Recorder) count(c *cell, e *centrifuge.Event) bool {
 	case centrifuge.StateDiscarded:
 		outcome = centrifuge.OutcomeDiscarded
 	case centrifuge.StateAwaitingRetry:
-		if e.From != centrifuge.StateExecuting {
-			return false // it was moved in as it was
-		}
 		outcome = centrifuge.OutcomeRetry
 	case centrifuge.StateExecuting, centrifuge.StateArchiving:
 		return false

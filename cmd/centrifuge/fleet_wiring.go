@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"centrifuge"
 	"centrifuge/archive"
 	"centrifuge/director"
 	"centrifuge/jobdb"
@@ -23,6 +24,9 @@ type fleet struct {
 	pool    jobdb.Pool
 	owner   manager.Owner
 	logger  *slog.Logger
+
+	// observe is told of transitions that a drain makes; nil if nothing is recorded.
+	observe func([]centrifuge.Event)
 
 	// resume says that the first JobDB is to be the one that the Director had when it
 	// ended. The Director acquires one at a time.
@@ -135,7 +139,7 @@ func (d *drainer) Drain(
 	}
 	ledger, err := director.Drain(ctx, director.DrainOptions{
 		Holding: d.hold(from.Server, from.Name, from.Lease), To: to.JobDB, Target: target, Archive: d.archive,
-		Progress: func(l director.Ledger) { progress(manager.Ledger(l)) }, Logger: d.logger,
+		Progress: func(l director.Ledger) { progress(manager.Ledger(l)) }, Observe: d.observe, Logger: d.logger,
 	})
 	return manager.Ledger(ledger), err
 }
@@ -154,8 +158,8 @@ func (d *drainer) Sweep(ctx context.Context, from, into manager.Held) (err error
 	defer func() { err = errors.Join(err, db.Close()) }()
 	_, err = director.Drain(ctx, director.DrainOptions{
 		Holding: d.hold(from.Server, from.Name, from.Lease), To: "nowhere", Target: closedDoor{}, Archive: d.archive,
-		Former: &director.Former{Name: into.Name, Known: ask(into.Lease, db.Known), Transaction: ask(into.Lease, db.Transaction)},
-		Logger: d.logger,
+		Former:  &director.Former{Name: into.Name, Known: ask(into.Lease, db.Known), Transaction: ask(into.Lease, db.Transaction)},
+		Observe: d.observe, Logger: d.logger,
 	})
 	if errors.Is(err, director.ErrWrongJobDB) {
 		return nil

@@ -107,6 +107,7 @@ func serveDirector(
 	// Both outlast the Director, whose last transitions and actions they take in.
 	past := openHistory(ctx, o.dataDir, o.retention, logger)
 	defer func() { err = errors.Join(err, past.close()) }()
+	f.observe = past.observer()
 	log, err := audit.Open(audit.Options{Dir: filepath.Join(o.dataDir, "audit")})
 	if err != nil {
 		return err
@@ -136,7 +137,7 @@ func serveDirector(
 		FreeDisk:       f.freeDisk,
 		MinFreeDisk:    uint64(o.minFreeDisk),
 		ShutdownGrace:  o.shutdownGrace,
-		Observe:        past.observer(),
+		Observe:        f.observe,
 		Logger:         logger,
 	})
 	if err != nil {
