@@ -24,7 +24,7 @@ func newDashboard(d *director.Director, past *history, watch *alert.Watch, log *
 	guarded := rpc.Guard(rpc.Backends{Jobs: d, Queues: d, Archive: d, Ledger: d}, log)
 	b := web.Backends{
 		Queues:  &shownQueues{guarded.Queues},
-		Jobs:    &shownJobs{guarded.Jobs},
+		Jobs:    &shownJobs{guarded.Jobs, d},
 		Archive: &shownArchive{guarded.Archive},
 		Ledger:  &shownLedgers{d},
 		Audit:   log,
@@ -84,7 +84,19 @@ func (s *shownQueues) Expire(ctx context.Context, sel schedule.Selector) (int, e
 	return n, shown(err)
 }
 
-type shownJobs struct{ rpc.JobBackend }
+type shownJobs struct {
+	rpc.JobBackend
+	d *director.Director
+}
+
+func (s *shownJobs) Search(ctx context.Context, f web.JobFilter, cursor string, limit int, budget time.Duration) (web.FoundJobs, error) {
+	page, err := s.d.Search(ctx, director.JobFilter(f), cursor, limit, budget)
+	found := web.FoundJobs{Jobs: make([]web.FoundJob, len(page.Jobs)), Next: page.Next, Cut: page.Cut, Looked: page.Looked}
+	for i := range page.Jobs {
+		found.Jobs[i] = web.FoundJob(page.Jobs[i])
+	}
+	return found, shown(err)
+}
 
 func (s *shownJobs) Get(ctx context.Context, id centrifuge.ID) (jobdb.Trace, error) {
 	trace, err := s.JobBackend.Get(ctx, id)

@@ -48,7 +48,7 @@ func run(m *testing.M) int {
 	if buildDir, err = os.MkdirTemp("", "centrifuge-browser-"); err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(buildDir)
+	defer func() { _ = os.RemoveAll(buildDir) }()
 	profile, err := os.MkdirTemp(buildDir, "profile-")
 	if err != nil {
 		panic(err)
@@ -62,9 +62,9 @@ func run(m *testing.M) int {
 		chromedp.UserDataDir(profile), chromedp.WSURLReadTimeout(patience),
 	)
 	defer stop()
-	var end context.CancelFunc
-	chrome, end = chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {}))
+	first, end := chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {}))
 	defer end()
+	chrome = first //nolint:fatcontext // it is kept, as the tests need it
 	if err := chromedp.Run(chrome); err != nil {
 		fmt.Fprintf(os.Stderr, "start Chromium (make chromium installs it): %v\n", err)
 		return 1

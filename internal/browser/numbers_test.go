@@ -60,6 +60,10 @@ func TestNumbersAgree(t *testing.T) {
 	b.until("the jobs delivered by each attempt to add up to "+strconv.Itoa(flaky),
 		fmt.Sprintf(`[...document.querySelectorAll("table.tight")].at(-1).querySelectorAll("tbody .num:nth-last-child(2)").values().reduce((n, e) => n + +e.innerText, 0) === %d`, flaky))
 
+	b.open("/jobs?destination=ads&state=discarded")
+	if n := eval[int](b, `document.querySelectorAll("tbody tr").length`); n != bad {
+		t.Errorf("%d discarded jobs are found, want %d", n, bad)
+	}
 	b.open("/archive?source=shop&destination=gone")
 	if n := eval[int](b, `document.querySelectorAll("tbody tr").length`); n != expired {
 		t.Errorf("the archive shows %d jobs, want %d", n, expired)

@@ -26,7 +26,7 @@ func busy(t *testing.T) (*scene, map[string]string) {
 		"overview": "/", "destinations": "/destinations", "sources": "/sources",
 		"queue": "/queue?source=shop&destination=hooks", "failing queue": "/queue?source=app&destination=ads",
 		"destination": "/destination?destination=billing", "source": "/source?source=shop",
-		"job": "/jobs/" + refused[0], "archive": "/archive", "fleet": "/fleet", "alerts": "/alerts", "audit": "/audit",
+		"job": "/jobs/" + refused[0], "archive": "/archive", "jobs": "/jobs?state=discarded", "fleet": "/fleet", "alerts": "/alerts", "audit": "/audit",
 		"unknown page": "/nowhere", "unknown queue": "/queue?source=no&destination=body", "a control": "/do/pause?source=shop",
 	}
 }

@@ -51,10 +51,12 @@ type Queues interface {
 	Expire(context.Context, schedule.Selector) (int, error)
 }
 
-// Jobs finds single jobs.
+// Jobs finds jobs.
 type Jobs interface {
 	// Get returns a job's trace, or [ErrNotFound].
 	Get(context.Context, centrifuge.ID) (jobdb.Trace, error)
+	// Search looks for jobs for as long as budget, from where cursor says.
+	Search(ctx context.Context, f JobFilter, cursor string, limit int, budget time.Duration) (FoundJobs, error)
 }
 
 // Archive shows the archived jobs and replays them.

@@ -27,7 +27,7 @@ func count[N int | int64 | uint32](n N) string {
 
 // unit sets a figure's unit apart.
 func unit(figure, unit string) template.HTML {
-	return template.HTML(figure + `<span class="unit">` + unit + `</span>`) //nolint:gosec // both are ours
+	return template.HTML(template.HTMLEscapeString(figure) + `<span class="unit">` + unit + `</span>`) //nolint:gosec // the unit is ours
 }
 
 // rate writes a number of events a second.

@@ -10,6 +10,8 @@ func drawing(name string) string {
 		return `<circle cx="8" cy="8" r="5.75"/><path d="M8 2.25v11.5M2.25 8h11.5"/>`
 	case "sources":
 		return `<path d="M8 13V3M4.5 6.5 8 3l3.5 3.5"/><path d="M3 13.5h10"/>`
+	case "jobs":
+		return `<path d="M2.5 4h11M2.5 8h11M2.5 12h7"/>`
 	case "archive":
 		return `<path d="M2 3h12v3H2zM3 6v7.25h10V6M6.5 9h3"/>`
 	case "fleet":

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -81,7 +82,7 @@ func (s *Site) job(w http.ResponseWriter, r *http.Request) error {
 	if !d.State.Terminal() {
 		poll = 2
 	}
-	return s.show(w, r, page{View: "job", Title: "Job " + id.String(), Poll: poll, Data: &d})
+	return s.show(w, r, page{View: "job", Title: "Job " + id.String(), Section: "jobs", Poll: poll, Data: &d})
 }
 
 // stepsOf tells a job's transitions as what happened.
@@ -157,21 +158,26 @@ func (s *Site) search(w http.ResponseWriter, r *http.Request) error {
 	if _, err := centrifuge.ParseID(text); err == nil {
 		to = "/jobs/" + text
 	} else if text != "" {
-		infos, _, err := s.o.Backends.Queues.Queues(schedule.Selector{Source: text}, centrifuge.QueueKey{}, 1)
-		if err != nil {
-			return whatFailed("look for the source", err)
-		}
-		if p := access.From(r.Context()); len(infos) > 0 && p.MayView(text) {
-			to = scope{Source: text}.Link()
-		}
-		infos, _, err = s.o.Backends.Queues.Queues(schedule.Selector{Destination: text}, centrifuge.QueueKey{}, 1)
-		if err != nil {
-			return whatFailed("look for the destination", err)
-		}
-		if len(infos) > 0 {
-			to = scope{Destination: text}.Link()
+		for _, c := range []scope{{Destination: text}, {Source: text}} {
+			known, err := s.known(r, c)
+			if err != nil {
+				return err
+			}
+			if known {
+				to = c.Link()
+			}
 		}
 	}
 	http.Redirect(w, r, to, http.StatusSeeOther)
 	return nil
+}
+
+// known reports whether there is a queue of the scope that the viewer may see.
+func (s *Site) known(r *http.Request, c scope) (bool, error) {
+	infos, _, err := s.o.Backends.Queues.Queues(c.selector(), centrifuge.QueueKey{}, mostQueues)
+	if err != nil {
+		return false, whatFailed("look for "+c.Text(), err)
+	}
+	p := access.From(r.Context())
+	return slices.ContainsFunc(infos, func(q schedule.QueueInfo) bool { return visible(p, q.Queue) }), nil
 }

@@ -30,7 +30,7 @@ type overviewData struct {
 	SoonIs   time.Duration
 	Hour     whole
 	Day      whole
-	Trouble  []row
+	Trouble  []*row
 	Gaps     []visibility.Gap
 	Whole    bool
 	Fresh    bool // nothing has ever been accepted
@@ -122,7 +122,7 @@ func (s *Site) pace(ctx context.Context, f visibility.Filter, now time.Time) (fl
 }
 
 // trouble are the queues that deserve a look, the worst first.
-func (s *Site) trouble(r *http.Request, now time.Time) ([]row, error) {
+func (s *Site) trouble(r *http.Request, now time.Time) ([]*row, error) {
 	const most = 6
 	rows, err := s.rows(r, visibility.ByDestination, visibility.Last(now, time.Hour))
 	if err != nil {

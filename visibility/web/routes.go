@@ -33,6 +33,7 @@ func (s *Site) routes() http.Handler {
 		"GET /queue":        s.queue,
 		"GET /destination":  s.queue,
 		"GET /source":       s.queue,
+		"GET /jobs":         s.jobs,
 		"GET /jobs/{id}":    s.job,
 		"GET /search":       s.search,
 		"GET /archive":      s.archive,

@@ -34,7 +34,7 @@ func (r *row) Eventual() ratio { return ratioOf(r.SuccessShare()) }
 
 // rows are all destinations, or all sources, that the viewer may see: those that
 // did something in the time, and those that hold jobs.
-func (s *Site) rows(r *http.Request, by visibility.By, over visibility.Range) ([]row, error) {
+func (s *Site) rows(r *http.Request, by visibility.By, over visibility.Range) ([]*row, error) {
 	name, selected := sourceOf, func(n string) scope { return scope{Source: n} }
 	if by == visibility.ByDestination {
 		name, selected = destinationOf, func(n string) scope { return scope{Destination: n} }
@@ -61,7 +61,7 @@ func (s *Site) rows(r *http.Request, by visibility.By, over visibility.Range) ([
 }
 
 // queuesOf are the queues of a scope that is not one itself.
-func (s *Site) queuesOf(r *http.Request, c scope, over visibility.Range) ([]row, error) {
+func (s *Site) queuesOf(r *http.Request, c scope, over visibility.Range) ([]*row, error) {
 	other := sourceOf
 	selected := func(n string) scope { return scope{Source: n, Destination: c.Destination} }
 	if c.Destination == "" {
@@ -90,7 +90,7 @@ func (s *Site) queuesOf(r *http.Request, c scope, over visibility.Range) ([]row,
 // join puts together what the history knows and what is held now, by name.
 func (s *Site) join(r *http.Request, by visibility.By, f visibility.Filter, sel schedule.Selector, over visibility.Range,
 	past func(visibility.TopRow) string, present func(centrifuge.QueueKey) string,
-) ([]row, error) {
+) ([]*row, error) {
 	held, err := s.now(r, sel, present)
 	if err != nil {
 		return nil, err
@@ -99,26 +99,26 @@ func (s *Site) join(r *http.Request, by visibility.By, f visibility.Filter, sel 
 	if err != nil {
 		return nil, whatFailed("read the history", err)
 	}
-	rows := make([]row, 0, max(len(held), len(top)))
+	rows := make([]*row, 0, max(len(held), len(top)))
 	seen := make(map[string]bool, len(top))
 	for i := range top {
 		t, name := &top[i], past(top[i])
 		seen[name] = true
-		rows = append(rows, row{Name: name, Counts: t.Counts, Latency: t.Latency, Delay: t.Delay, Spark: t.Spark})
+		rows = append(rows, &row{Name: name, Counts: t.Counts, Latency: t.Latency, Delay: t.Delay, Spark: t.Spark})
 		if l := held[name]; l != nil {
 			rows[len(rows)-1].Live = *l
 		}
 	}
 	for name, l := range held {
 		if !seen[name] && (l.Queues > 0 || l.Pending > 0) {
-			rows = append(rows, row{Name: name, Live: *l})
+			rows = append(rows, &row{Name: name, Live: *l})
 		}
 	}
 	return rows, s.drains(r.Context(), by, f, rows, past)
 }
 
 // drains predicts when each row's jobs will have been dealt with.
-func (s *Site) drains(ctx context.Context, by visibility.By, f visibility.Filter, rows []row, past func(visibility.TopRow) string) error {
+func (s *Site) drains(ctx context.Context, by visibility.By, f visibility.Filter, rows []*row, past func(visibility.TopRow) string) error {
 	lately, err := s.history().Top(ctx, by, f, visibility.Last(s.o.Now(), drainWindow), visibility.OrderVolume, mostQueues)
 	if err != nil {
 		return whatFailed("read the history", err)
@@ -150,7 +150,7 @@ func (s *Site) gates() (map[string]*schedule.DestinationInfo, error) {
 	return byName, nil
 }
 
-func judge(rows []row) {
+func judge(rows []*row) {
 	for i := range rows {
 		rows[i].Health = healthOf(&rows[i].Live, &rows[i].Counts)
 		if rows[i].Live.Held() && rows[i].Drain.Kind != "" {
@@ -207,10 +207,10 @@ func (d drain) length() time.Duration {
 
 // sortRows sorts by a column, and what is equal there by pending jobs, volume and
 // name.
-func sortRows(rows []row, column string, descending bool) {
+func sortRows(rows []*row, column string, descending bool) {
 	by := compareBy(column)
-	slices.SortFunc(rows, func(a, b row) int {
-		order := by(&a, &b)
+	slices.SortFunc(rows, func(a, b *row) int {
+		order := by(a, b)
 		if descending {
 			order = -order
 		}

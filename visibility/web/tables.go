@@ -18,7 +18,7 @@ type tableData struct {
 	State   string            // of health, to filter by
 	Kept    map[string]string // what else the page's address says
 	Columns []column
-	Rows    []row
+	Rows    []*row
 	Total   int // of all rows
 	Matched int // by the filters
 	Pages   []choice
@@ -62,7 +62,7 @@ func (s *Site) table(w http.ResponseWriter, r *http.Request, by visibility.By, t
 }
 
 // tabulate filters, sorts and cuts the rows as the request says.
-func (s *Site) tabulate(r *http.Request, rows []row, noun string, pick picker) tableData {
+func (s *Site) tabulate(r *http.Request, rows []*row, noun string, pick picker) tableData {
 	q := r.URL.Query()
 	d := tableData{Picker: pick, Path: r.URL.Path, Noun: noun, Filter: q.Get("q"), State: q.Get("health"), Total: len(rows), Kept: map[string]string{}}
 	for _, name := range [...]string{"range", "sort", "dir"} {

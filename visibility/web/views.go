@@ -25,7 +25,7 @@ func parseViews(f *files) (*views, error) {
 		"duration": duration, "long": long, "size": size[int64], "sizei": size[int], "stamp": stamp, "moment": moment, "since": since,
 		"plural": plural[int64], "plurali": plural[int], "digits": digits,
 		"spark": spark, "mix": mix, "bar": bar, "outcomes": outcomes,
-		"tab": newTab, "state": stateTag, "control": newControl, "healths": healths, "sinces": sinceChoices, "short": short,
+		"tab": newTab, "state": stateTag, "control": newControl, "healths": healths, "states": stateNames, "sinces": sinceChoices, "short": short,
 		"fleetClass": fleetClass, "retryClass": retryClass, "json": toJSON, "link": link, "until": until, "less": func(all, part int64) string { return count(all - part) },
 	}
 	base, err := template.New("").Funcs(funcs).ParseFS(embedded, "templates/shared/*.html")
