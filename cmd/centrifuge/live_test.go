@@ -23,7 +23,7 @@ func ready(t *testing.T, args ...string) string {
 	s := startServe(t, t.TempDir(), args...)
 	server := "--server=http://" + s.address
 	eventually(t, "ready", func() (bool, string) {
-		r := call(t, "", "ledger", server)
+		r := call(t, "", "queue", "ls", server)
 		return r.err == nil, fmt.Sprint(r.err)
 	})
 	return server

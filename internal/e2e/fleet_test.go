@@ -217,6 +217,7 @@ func (m *member) awaitLive(n int) {
 				live++
 			case pb.JobDBState_JOB_DB_STATE_RELEASED, pb.JobDBState_JOB_DB_STATE_DRAINING:
 				rest++
+			default:
 			}
 		}
 		return live == n && rest == 0, resp.Msg.String()
