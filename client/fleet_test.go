@@ -103,6 +103,13 @@ func (m *member) change(f func(*member)) {
 	f(m)
 }
 
+// tried reports whether a Submit has reached the member.
+func (m *member) tried() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.submits > 0
+}
+
 func (m *member) has(id string) pb.TransactionState {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -247,8 +254,9 @@ func lost(t *testing.T, hosts network, f *client.Fleet, during func(got *member)
 	}()
 	synctest.Wait()
 	for _, m := range hosts {
-		if m.submits > 0 {
+		if m.tried() {
 			during(m)
+			break
 		}
 	}
 	a := <-answers
@@ -311,7 +319,7 @@ func TestOutcomeThatStaysUnknown(t *testing.T) {
 				}
 				asked := 0
 				for _, m := range hosts {
-					if m.submits > 0 {
+					if m.tried() {
 						asked++
 					}
 				}
