@@ -20,14 +20,17 @@ import (
 
 // newDashboard makes the pages that show a Director, and what was recorded of it if
 // that is not nil.
-func newDashboard(d *director.Director, past *history, watch *alert.Watch, log *audit.Log, signOut string, logger *slog.Logger) (*web.Site, error) {
+func newDashboard(d *director.Director, all rpc.Backends, past *history, watch *alert.Watch, log *audit.Log, signOut string, logger *slog.Logger) (*web.Site, error) {
 	guarded := rpc.Guard(rpc.Backends{Jobs: d, Queues: d, Archive: d, Ledger: d}, log)
 	b := web.Backends{
 		Queues:  &shownQueues{guarded.Queues},
 		Jobs:    &shownJobs{guarded.Jobs, d},
 		Archive: &shownArchive{guarded.Archive},
-		Ledger:  &shownLedgers{d},
+		Ledger:  &shownLedgers{all.Ledger, d},
 		Audit:   log,
+	}
+	if all.Fleet != nil {
+		b.Fleet = &shownFleet{all.Fleet}
 	}
 	if past != nil {
 		b.History = past.store
@@ -115,10 +118,18 @@ func (s *shownArchive) Replay(ctx context.Context, f archive.Filter, cursor stri
 	return web.Replayed{Jobs: page.Replayed, Skipped: page.Skipped, Next: page.Next}, shown(err)
 }
 
-type shownLedgers struct{ d *director.Director }
+// shownLedgers count the jobs of all JobDBs; what is known of queues, and of the
+// oldest job, is of the Director's own.
+type shownLedgers struct {
+	all rpc.LedgerBackend
+	d   *director.Director
+}
 
 func (s *shownLedgers) Ledger() (web.Ledger, error) {
-	l, err := s.d.Ledger()
+	l, err := s.all.Ledger()
+	if errors.Is(err, director.ErrUnavailable) { // a JobDB that cannot be counted hides no page
+		l, err = s.d.Ledger()
+	}
 	return web.Ledger(l), shown(err)
 }
 

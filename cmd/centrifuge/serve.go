@@ -233,7 +233,7 @@ func newServer(
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
 	}
-	pages, err := newDashboard(d, past, watch, log, entrance.signOutPath(), logger)
+	pages, err := newDashboard(d, backends, past, watch, log, entrance.signOutPath(), logger)
 	if err != nil {
 		return nil, err
 	}
