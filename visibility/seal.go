@@ -78,6 +78,23 @@ func (c *cells) of(k kind, id uint32) *cell {
 	return at
 }
 
+// unseal opens the hour and the day of a minute that something came late of: they
+// are read from their minutes, which is right whether the write succeeds or not, until
+// they are sealed again.
+func (s *Store) unseal(w *Write, m minute) {
+	d, hour := m.day(), m.ofDay()/minutesOfHour
+	whole := s.whole[d]
+	if !whole.hours[hour] && !whole.day {
+		return
+	}
+	for l, start := range map[level]int{levelHour: hour * minutesOfHour, levelDay: 0} {
+		total := key(countsOf(l, kindTotal), 0, start)
+		w.delete(total, total)
+	}
+	whole.hours[hour], whole.day = false, false
+	s.whole[d] = whole
+}
+
 // sealMinute adds up the flushes of a minute, and what it may have been sealed with
 // before.
 func (s *Store) sealMinute(ctx context.Context, m minute) error {
@@ -98,18 +115,12 @@ func (s *Store) sealMinute(ctx context.Context, m minute) error {
 	}
 	var w Write
 	w.delete(key(spaceDeltas, uint32(at), 0), key(spaceDeltas, uint32(at), 1<<16-1))
-	hour := at - at%minutesOfHour
-	for l, start := range map[level]int{levelHour: hour, levelDay: 0} {
-		total := key(countsOf(l, kindTotal), 0, start)
-		w.delete(total, total)
-	}
 	s.putCells(&w, levelMinute, at, &all)
-	err := s.write(ctx, d, &w, func(whole *sealing) { whole.hours[hour/minutesOfHour], whole.day = false, false })
-	if err != nil {
+	if err := s.write(ctx, d, &w, func(*sealing) {}); err != nil {
 		return err
 	}
 	delete(s.open, m)
-	s.hours[d.first()+minute(hour)], s.days[d] = true, true
+	s.hours[d.first()+minute(at-at%minutesOfHour)], s.days[d] = true, true
 	return nil
 }
 

@@ -207,6 +207,7 @@ func (s *Store) add(ctx context.Context, m minute, flush uint16, cells map[centr
 	}
 	w.put(key(spaceDeltas, uint32(m.ofDay()), int(flush)), delta)
 	names.put(&w)
+	s.unseal(&w, m)
 	if err := s.o.Backend.Write(ctx, d, &w); err != nil {
 		return fmt.Errorf("store what was counted of %s: %w", m.time().Format(time.RFC3339), err)
 	}
