@@ -51,7 +51,7 @@ bench: build peers ## Measure throughput, latency and memory; prints a table and
 ##@ Check
 
 .PHONY: test
-test: tools cc mariadb lint proto vet unit ## Everything CI runs, cheapest first
+test: tools cc mariadb chromium lint proto vet unit ## Everything CI runs, cheapest first
 
 .PHONY: lint
 lint: $(LINTER) ## Formatting, linters and import rules
@@ -77,7 +77,7 @@ vet: ## go vet
 	cd bench/peers && go vet ./...
 
 .PHONY: unit
-unit: cc mariadb $(S3SERVER) $(CONSUL) ## All tests, with the race detector, in random order (ARGS="-run …")
+unit: cc mariadb chromium $(S3SERVER) $(CONSUL) ## All tests, with the race detector, in random order (ARGS="-run …")
 	go test -race -shuffle=on -timeout=15m $(ARGS) ./...
 
 .PHONY: fuzz
@@ -99,6 +99,10 @@ fmt: $(LINTER) ## Format the Go code
 generate: $(BUF) ## Format the schema and write gen/ from it
 	$(BUF) format --write
 	$(BUF) generate
+
+.PHONY: screenshots
+screenshots: chromium ## Take the screenshots in docs/images anew
+	go test ./internal/browser -count=1 -run '^TestScreenshots$$' -screenshots '$(CURDIR)/docs/images'
 
 .PHONY: tools
 tools: $(LINTER) $(BUF) $(S3SERVER) $(CONSUL) ## Build the pinned tools into .tools
@@ -133,6 +137,16 @@ mariadb:
 		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 		$$sudo apt-get update -qq; \
 		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends mariadb-server-core mariadb-client-core; \
+	fi
+
+# The browser that looks at the dashboard, and a font for it to write with.
+.PHONY: chromium
+chromium:
+	@if ! command -v chromium >/dev/null; then \
+		echo "installing Chromium for the tests of the dashboard"; \
+		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+		$$sudo apt-get update -qq; \
+		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core; \
 	fi
 
 # What the other job queues of the benchmark stand on.

@@ -123,8 +123,8 @@ func size[N int | int64](n N) template.HTML {
 // zone by the page.
 func stamp(t time.Time) template.HTML { return clock(t, "", "2 Jan 15:04:05") }
 
-// moment is a stamp to the millisecond.
-func moment(t time.Time) template.HTML { return clock(t, " data-fine", "2 Jan 15:04:05.000") }
+// moment is a time of day to the millisecond, for what lies close together.
+func moment(t time.Time) template.HTML { return clock(t, " data-fine", "15:04:05.000") }
 
 func clock(t time.Time, attribute, layout string) template.HTML {
 	if t.IsZero() {

@@ -9,7 +9,7 @@
 
   // Times come in UTC; the title keeps that.
   const clock = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-  const fine = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
+  const fine = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
   function localise(root) {
     for (const el of root.querySelectorAll("time:not([data-local])")) {
       el.textContent = ("fine" in el.dataset ? fine : clock).format(new Date(el.dateTime));
