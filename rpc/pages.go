@@ -23,6 +23,7 @@ const index = `Centrifuge %s
 /centrifuge.v1.QueueService/{List,SetPolicy,Retry,Expire}
 /centrifuge.v1.ArchiveService/{List,Replay}
 /centrifuge.v1.LedgerService/Get
+/centrifuge.v1.VisibilityService/{Series,Breakdown,Top,Samples,Search,Alerts}
                 POST JSON or protobuf; or call with Connect, gRPC or gRPC-Web
 `
 
