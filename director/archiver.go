@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"centrifuge"
 	"centrifuge/archive"
+	"centrifuge/jobdb"
 	"centrifuge/schedule"
 )
 
@@ -212,12 +214,17 @@ func (a *archiver) finish(ctx context.Context, name string, ids []centrifuge.ID)
 		return fmt.Errorf("wait until jobs of %s are archiving: %w", name, err)
 	}
 	records := make([]archive.Record, 0, len(ids))
-	for _, id := range ids {
-		trace, err := a.t.db.Trace(ctx, id)
+	for batch := range slices.Chunk(ids, loadBatch) {
+		traces, err := a.t.db.Traces(ctx, batch)
 		if err != nil {
-			return fmt.Errorf("trace job %s: %w", id, err)
+			return fmt.Errorf("read what goes into %s: %w", name, err)
 		}
-		records = append(records, newRecord(trace.Job, trace.Transitions))
+		if len(traces) != len(batch) {
+			return fmt.Errorf("read what goes into %s: %d of %d jobs are there: %w", name, len(traces), len(batch), jobdb.ErrCorrupt)
+		}
+		for i := range traces {
+			records = append(records, newRecord(traces[i].Job, traces[i].Transitions))
+		}
 	}
 	for wait := time.Second; ; wait = min(2*wait, archiveBackoff) {
 		err := a.t.o.Archive.Write(ctx, name, records)

@@ -82,6 +82,10 @@ type Jobs interface {
 	// awaiting_scheduling on, or [ErrNotFound].
 	Trace(ctx context.Context, id centrifuge.ID) (Trace, error)
 
+	// Traces is Trace of many jobs. IDs that are unknown are left out; the order is
+	// free.
+	Traces(ctx context.Context, ids []centrifuge.ID) ([]Trace, error)
+
 	// Known returns those of the ids that the JobDB holds.
 	Known(ctx context.Context, ids []centrifuge.ID) ([]centrifuge.ID, error)
 

@@ -91,6 +91,13 @@ func (g *gate) Trace(ctx context.Context, id centrifuge.ID) (jobdb.Trace, error)
 	return g.inner.Trace(ctx, id)
 }
 
+func (g *gate) Traces(ctx context.Context, ids []centrifuge.ID) ([]jobdb.Trace, error) {
+	if err := g.read(); err != nil {
+		return nil, err
+	}
+	return g.inner.Traces(ctx, ids)
+}
+
 func (g *gate) Transaction(ctx context.Context, id string) (jobdb.Transaction, error) {
 	if err := g.read(); err != nil {
 		return jobdb.Transaction{}, err

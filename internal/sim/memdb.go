@@ -139,12 +139,24 @@ func (db *memoryDB) Trace(ctx context.Context, id centrifuge.ID) (jobdb.Trace, e
 	if j == nil {
 		return jobdb.Trace{}, fmt.Errorf("trace job %s: %w", id, jobdb.ErrNotFound)
 	}
-	trace := jobdb.Trace{Job: clone(&j.job)}
-	if len(j.transitions) == 0 || j.transitions[0].State != centrifuge.StateAwaitingScheduling {
-		trace.Transitions = append(trace.Transitions, j.accepted())
+	return j.trace(), nil
+}
+
+func (db *memoryDB) Traces(ctx context.Context, ids []centrifuge.ID) ([]jobdb.Trace, error) {
+	unlock, err := db.use(ctx)
+	if err != nil {
+		return nil, err
 	}
-	trace.Transitions = append(trace.Transitions, j.transitions...)
-	return trace, nil
+	defer unlock()
+	var traces []jobdb.Trace
+	asked := make(map[centrifuge.ID]bool, len(ids))
+	for _, id := range ids {
+		if j := db.m.mu.jobs[id]; j != nil && !asked[id] {
+			asked[id] = true
+			traces = append(traces, j.trace())
+		}
+	}
+	return traces, nil
 }
 
 func (db *memoryDB) Known(ctx context.Context, ids []centrifuge.ID) ([]centrifuge.ID, error) {
@@ -222,6 +234,15 @@ func (j *memoryJob) last() centrifuge.Transition {
 		return j.transitions[n-1]
 	}
 	return j.accepted()
+}
+
+func (j *memoryJob) trace() jobdb.Trace {
+	trace := jobdb.Trace{Job: clone(&j.job)}
+	if len(j.transitions) == 0 || j.transitions[0].State != centrifuge.StateAwaitingScheduling {
+		trace.Transitions = append(trace.Transitions, j.accepted())
+	}
+	trace.Transitions = append(trace.Transitions, j.transitions...)
+	return trace
 }
 
 func (j *memoryJob) accepted() centrifuge.Transition {

@@ -33,6 +33,7 @@ const (
 	OpCommit      = "commit" // of a batch that is not empty
 	OpLoad        = "load"
 	OpTrace       = "trace"
+	OpTraces      = "traces"
 	OpTransaction = "transaction"
 	OpDrafts      = "drafts"
 	OpPrepared    = "prepared"
@@ -101,6 +102,13 @@ func (f *faulty) Trace(ctx context.Context, id centrifuge.ID) (jobdb.Trace, erro
 		return jobdb.Trace{}, err
 	}
 	return f.db.Trace(ctx, id)
+}
+
+func (f *faulty) Traces(ctx context.Context, ids []centrifuge.ID) ([]jobdb.Trace, error) {
+	if err := f.read(OpTraces); err != nil {
+		return nil, err
+	}
+	return f.db.Traces(ctx, ids)
 }
 
 func (f *faulty) Transaction(ctx context.Context, id string) (jobdb.Transaction, error) {

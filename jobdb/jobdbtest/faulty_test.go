@@ -69,6 +69,7 @@ func TestFaultyReads(t *testing.T) {
 	reads := map[string]func() error{
 		jobdbtest.OpLoad:        func() error { _, err := db.Load(t.Context(), nil, []centrifuge.ID{id}); return err },
 		jobdbtest.OpTrace:       func() error { _, err := db.Trace(t.Context(), id); return err },
+		jobdbtest.OpTraces:      func() error { _, err := db.Traces(t.Context(), []centrifuge.ID{id}); return err },
 		jobdbtest.OpTransaction: func() error { _, err := db.Transaction(t.Context(), "tx"); return err },
 		jobdbtest.OpDrafts:      func() error { _, err := db.Drafts(t.Context(), "tx"); return err },
 		jobdbtest.OpPrepared:    func() error { _, err := db.Prepared(t.Context()); return err },

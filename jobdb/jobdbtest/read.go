@@ -128,6 +128,54 @@ func testTraceOfMovedJob(t *testing.T, s *store) {
 	}
 }
 
+// The histories of many jobs are those of each: of jobs that were never tried, were
+// tried once with the attempt logged whole, or several times.
+func testTracesOfMany(t *testing.T, s *store) {
+	jobs := s.jobs(150)
+	s.commitJobs(jobs...)
+	b := &jobdb.Batch{}
+	for i, j := range jobs {
+		switch i % 3 {
+		case 1:
+			s.seq += 2
+			outcome := centrifuge.Transition{
+				JobID: j.ID, Seq: s.seq, State: centrifuge.StateAwaitingRetry, Attempt: 1, Time: epoch0, RetryAt: epoch0, Duration: 1,
+			}
+			life, err := b.Append(accepted(), outcome.Beginning())
+			if err == nil {
+				_, err = b.Append(life, outcome)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		case 2:
+			s.append(b, j.ID, accepted(), centrifuge.StateExecuting, centrifuge.StateAwaitingRetry, centrifuge.StateExecuting)
+		}
+	}
+	s.commit(b)
+	for _, n := range []int{1, 2, 64, 65, 150} {
+		ids := append(idsOf(jobs[:n]), centrifuge.ID{0xff}, jobs[0].ID) // one is unknown, and one is asked for twice
+		slices.Reverse(ids)
+		traces, err := s.db.Traces(t.Context(), ids)
+		if err != nil || len(traces) != n {
+			t.Fatalf("%d traces, %v, want %d", len(traces), err, n)
+		}
+		slices.SortFunc(traces, func(a, b jobdb.Trace) int { return a.Job.ID.Compare(b.Job.ID) })
+		for i := range traces {
+			want, err := s.db.Trace(t.Context(), jobs[i].ID)
+			if err != nil || !reflect.DeepEqual(traces[i], want) {
+				t.Errorf("of %d traces, %d is %+v, want %+v, %v", n, i, traces[i], want, err)
+			}
+		}
+		if got, want := len(traces[n-1].Transitions), [...]int{1, 3, 4}[(n-1)%3]; got != want {
+			t.Errorf("job %d has %d transitions, want %d", n-1, got, want)
+		}
+	}
+	if traces, err := s.db.Traces(t.Context(), nil); err != nil || len(traces) != 0 {
+		t.Errorf("traces of nothing: %v, %v", traces, err)
+	}
+}
+
 func testKnown(t *testing.T, s *store) {
 	jobs := s.jobs(150)
 	s.commitJobs(jobs...)

@@ -40,6 +40,7 @@ func Run(t *testing.T, create func(t testing.TB) Open) {
 		{"LoadManyInAnyOrder", testLoadManyInAnyOrder},
 		{"Trace", testTrace},
 		{"TraceOfMovedJob", testTraceOfMovedJob},
+		{"TracesOfMany", testTracesOfMany},
 		{"AttemptsLoggedWhole", testAttemptsLoggedWhole},
 		{"Known", testKnown},
 		{"Transaction", testTransaction},

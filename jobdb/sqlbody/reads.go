@@ -20,9 +20,9 @@ const (
 
 // reads are the prepared statements of the readers.
 type reads struct {
-	known, jobs, payloads, lives *lookup // by a list of ids
+	known, jobs, payloads, lives, histories *lookup // by a list of ids
 
-	trace, policies                           *sql.Stmt
+	policies                                  *sql.Stmt
 	transaction, preparation, prepared, ended *sql.Stmt
 	scanJobs, scanLastTransitions             *sql.Stmt
 }
@@ -37,6 +37,7 @@ func prepareReads(ctx context.Context, db *sql.DB, dialect Dialect) (*reads, err
 		{&r.jobs, `SELECT ` + jobColumns + ` FROM jobs WHERE id IN (?)`},
 		{&r.payloads, `SELECT id, payload FROM payloads WHERE id IN (?)`},
 		{&r.lives, `SELECT job_id, state, attempt FROM job_state_transitions WHERE job_id IN (?) ORDER BY job_id, id`},
+		{&r.histories, `SELECT ` + traceColumns + ` FROM job_state_transitions WHERE job_id IN (?) ORDER BY job_id, id`},
 	} {
 		l, err := prepareLookup(ctx, db, s.sql)
 		if err != nil {
@@ -48,7 +49,6 @@ func prepareReads(ctx context.Context, db *sql.DB, dialect Dialect) (*reads, err
 		to  **sql.Stmt
 		sql string
 	}{
-		{&r.trace, `SELECT ` + traceColumns + ` FROM job_state_transitions WHERE job_id = ? ORDER BY id`},
 		{&r.transaction, `SELECT ` + transactionColumns + ` FROM transactions WHERE id = ?`},
 		{&r.ended, `SELECT ` + transactionColumns + ` FROM transactions WHERE id > ? AND created_at >= ? ORDER BY id LIMIT ?`},
 		{&r.preparation, `SELECT created_at, deadline, job_ids, size, payload_id FROM preparations WHERE id = ?`},
@@ -69,13 +69,13 @@ func prepareReads(ctx context.Context, db *sql.DB, dialect Dialect) (*reads, err
 
 func (r *reads) close() error {
 	var err error
-	for _, l := range []*lookup{r.known, r.jobs, r.payloads, r.lives} {
+	for _, l := range []*lookup{r.known, r.jobs, r.payloads, r.lives, r.histories} {
 		if l != nil {
 			err = errors.Join(err, l.close())
 		}
 	}
 	for _, s := range []*sql.Stmt{
-		r.trace, r.policies, r.transaction, r.preparation, r.prepared, r.ended, r.scanJobs, r.scanLastTransitions,
+		r.policies, r.transaction, r.preparation, r.prepared, r.ended, r.scanJobs, r.scanLastTransitions,
 	} {
 		if s != nil {
 			err = errors.Join(err, s.Close())

@@ -13,32 +13,56 @@ import (
 
 // Trace implements [jobdb.DB].
 func (b *Body) Trace(ctx context.Context, id centrifuge.ID) (jobdb.Trace, error) {
-	var trace jobdb.Trace
-	err := b.snapshot(ctx, func(tx *sql.Tx) error {
-		loaded, err := b.load(ctx, tx, nil, []centrifuge.ID{id})
+	traces, err := b.traces(ctx, []centrifuge.ID{id})
+	if err == nil && len(traces) == 0 {
+		err = jobdb.ErrNotFound
+	}
+	if err != nil {
+		return jobdb.Trace{}, fmt.Errorf("trace job %s: %w", id, err)
+	}
+	return traces[0], nil
+}
+
+// Traces implements [jobdb.DB].
+func (b *Body) Traces(ctx context.Context, ids []centrifuge.ID) ([]jobdb.Trace, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	traces, err := b.traces(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("trace %d jobs: %w", len(ids), err)
+	}
+	return traces, nil
+}
+
+func (b *Body) traces(ctx context.Context, ids []centrifuge.ID) (traces []jobdb.Trace, err error) {
+	err = b.snapshot(ctx, func(tx *sql.Tx) error {
+		loaded, err := b.load(ctx, tx, nil, ids)
 		if err != nil {
 			return err
 		}
-		if len(loaded) == 0 {
-			return jobdb.ErrNotFound
+		traces = make([]jobdb.Trace, len(loaded))
+		at := make(map[centrifuge.ID]int, len(loaded))
+		for i := range loaded {
+			traces[i].Job = loaded[i].Job
+			at[loaded[i].Job.ID] = i
 		}
-		trace.Job = loaded[0].Job
-		return eachRow(ctx, tx.StmtContext(ctx, b.reads.trace), func(rows *sql.Rows) error {
+		return b.reads.histories.each(ctx, tx, len(traces), func(i int) any { return traces[i].Job.ID[:] }, func(rows *sql.Rows) error {
 			var t centrifuge.Transition
 			if err := scanTransition(rows, &t); err != nil {
 				return err
 			}
+			trace := &traces[at[t.JobID]]
 			trace.Transitions = withImplied(trace.Transitions, &trace.Job, &t)
 			return nil
-		}, id[:])
+		})
 	})
-	if err != nil {
-		return jobdb.Trace{}, fmt.Errorf("trace job %s: %w", id, err)
+	for i := range traces {
+		if t := &traces[i]; len(t.Transitions) == 0 {
+			t.Transitions = []centrifuge.Transition{accepted(t.Job.ID, t.Job.CreatedAt)}
+		}
 	}
-	if len(trace.Transitions) == 0 {
-		trace.Transitions = []centrifuge.Transition{accepted(id, trace.Job.CreatedAt)}
-	}
-	return trace, nil
+	return traces, err
 }
 
 // withImplied appends a transition to those before it, and first the ones that have
