@@ -58,7 +58,7 @@ const searchChunk = 64
 // what it found until then, at most limit.
 //
 // Jobs are found by the second of their ids when From is given, and one by one
-// otherwise; a million take about a second. A job that ends while it is looked for
+// otherwise, some hundred thousand a second. A job that ends while it is looked for
 // may be found twice or, on its way to the archive, not at all.
 func (d *Director) Search(ctx context.Context, f JobFilter, cursor string, limit int, budget time.Duration) (SearchPage, error) {
 	at, err := parseSearchCursor(cursor)

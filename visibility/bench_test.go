@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"centrifuge"
+	"centrifuge/delivery"
 	"centrifuge/visibility"
 	"centrifuge/visibility/sqlite"
 )
@@ -74,6 +75,26 @@ func cpu(b *testing.B) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkSample measures what an attempt costs its worker that is not sampled, which
+// is nearly every one.
+func BenchmarkSample(b *testing.B) {
+	store := openBench(b, b.TempDir())
+	r, err := visibility.NewRecorder(b.Context(), visibility.RecorderOptions{Store: store, Alive: filepath.Join(b.TempDir(), "alive")})
+	if err != nil {
+		b.Fatal(err)
+	}
+	jobs := make([]*centrifuge.Job, 10_000)
+	for i := range jobs {
+		jobs[i] = benchJob(i, time.Now())
+		r.Sample(jobs[i], 1, delivery.Result{StatusCode: 200}, nil)
+	}
+	before := cpu(b)
+	for i := range b.N {
+		r.Sample(jobs[i%len(jobs)], 1, delivery.Result{StatusCode: 200}, nil)
+	}
+	b.ReportMetric(float64((cpu(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/op")
 }
 
 func openBench(b *testing.B, folder string) *visibility.Store {

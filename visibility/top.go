@@ -50,8 +50,9 @@ func (s *Store) Top(ctx context.Context, by By, f Filter, r Range, o Order, limi
 type ranking struct {
 	names  *names
 	scope  scope
-	group  kind // of the rows; what the cells are of may be finer
-	rowOf  []int32
+	group  kind    // of the rows; what the cells are of may be finer
+	rowOf  []int32 // by id: the row's place plus 1; 0 for none
+	byName map[centrifuge.QueueKey]int32
 	rows   []*rankRow
 	from   minute
 	part   minute // of a sparkline
@@ -69,7 +70,7 @@ type rankRow struct {
 }
 
 func newRanking(s *Store, by By, f Filter, from, to minute) *ranking {
-	r := &ranking{names: s.names, from: from, group: [...]kind{ByQueue: kindQueue, ByDestination: kindDestination, BySource: kindSource}[by]}
+	r := &ranking{names: s.names, byName: make(map[centrifuge.QueueKey]int32), from: from, group: [...]kind{ByQueue: kindQueue, ByDestination: kindDestination, BySource: kindSource}[by]}
 	r.part = max(1, (to-from+SparkPoints-1)/SparkPoints)
 	if r.part > minutesOfHour {
 		r.part = (r.part + minutesOfHour - 1) / minutesOfHour * minutesOfHour
@@ -114,17 +115,14 @@ func (r *ranking) count(m minute, id uint32) *cell {
 
 func (r *ranking) add(id uint32) int {
 	name := keyOf(r.group, r.names.key(r.scope.kind, id))
-	if r.group != r.scope.kind { // another id may have made the row
-		for other, at := range r.rowOf {
-			if at > 0 && keyOf(r.group, r.names.key(r.scope.kind, uint32(other))) == name {
-				r.rowOf[id] = at
-				return int(at) - 1
-			}
-		}
+	at := r.byName[name] // another id may have made the row
+	if at == 0 {
+		r.rows = append(r.rows, &rankRow{name: name, spark: make([]int64, r.parts)})
+		at = int32(len(r.rows))
+		r.byName[name] = at
 	}
-	r.rows = append(r.rows, &rankRow{name: name, spark: make([]int64, r.parts)})
-	r.rowOf[id] = int32(len(r.rows))
-	return len(r.rows) - 1
+	r.rowOf[id] = at
+	return int(at) - 1
 }
 
 // flush draws what was added since in the row's sparkline.
