@@ -34,6 +34,8 @@ type fleet struct {
 	binary string
 	shared []string // flags of every process
 	dir    string
+	db     *mysqltest.Server
+	consul *consultest.Server // which has its data after a restart
 
 	url       string // of the endpoint
 	open      atomic.Bool
@@ -63,10 +65,10 @@ func newFleet(t *testing.T, limit time.Duration) *fleet {
 	if err := os.WriteFile(password, []byte(mysqltest.Password+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	db, consul := mysqltest.Start(t), consultest.Start(t)
+	f.db, f.consul = mysqltest.Start(t), consultest.StartCluster(t, 1)[0]
 	f.shared = []string{
-		"--listen", "127.0.0.1:0", "--log-format", "json", "--consul", consul.URL(), "--lease-ttl", "4s",
-		"--mysql", db.Address, "--mysql-user", mysqltest.User, "--mysql-password-file", password, "--mysql-prefix", "jobs_e2e_",
+		"--listen", "127.0.0.1:0", "--log-format", "json", "--consul", f.consul.URL(), "--lease-ttl", "4s",
+		"--mysql", f.db.Address, "--mysql-user", mysqltest.User, "--mysql-password-file", password, "--mysql-prefix", "jobs_e2e_",
 		"--archive", filepath.Join(f.dir, "archive"),
 	}
 	return f
@@ -111,19 +113,23 @@ func (f *fleet) start(role, name string, args ...string) *member {
 		f.Fatal(err)
 	}
 	f.Cleanup(m.client.Close)
-	m.await("ready", func() (bool, string) {
-		req, err := http.NewRequestWithContext(f.ctx, http.MethodGet, "http://"+address+"/readyz", nil)
-		if err != nil {
-			f.Fatal(err)
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return false, err.Error()
-		}
-		resp.Body.Close()
-		return resp.StatusCode == http.StatusOK, resp.Status
-	})
+	m.awaitReady(true)
 	return m
+}
+
+// ready reports whether the process says that it serves.
+func (m *member) ready() (bool, string) {
+	address, _ := m.log.address()
+	req, err := http.NewRequestWithContext(m.f.ctx, http.MethodGet, "http://"+address+"/readyz", nil)
+	if err != nil {
+		m.f.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false, err.Error()
+	}
+	resp.Body.Close()
+	return resp.StatusCode == http.StatusOK, resp.Status
 }
 
 // await asks until the answer is yes, and fails if the process ends before.
