@@ -192,6 +192,7 @@ func BenchmarkMonth(b *testing.B) {
 	} {
 		b.Run(q.name, func(b *testing.B) {
 			var took []time.Duration
+			before := cpu(b)
 			for b.Loop() {
 				began := time.Now()
 				if err := q.ask(b.Context()); err != nil {
@@ -199,6 +200,7 @@ func BenchmarkMonth(b *testing.B) {
 				}
 				took = append(took, time.Since(began))
 			}
+			b.ReportMetric(float64((cpu(b)-before).Microseconds())/1000/float64(len(took)), "cpu-ms")
 			slices.Sort(took)
 			b.ReportMetric(float64(took[len(took)*95/100].Microseconds())/1000, "ms-p95")
 		})
