@@ -57,9 +57,14 @@ func TestTheFirstPageIsSmall(t *testing.T) {
 	s, _ := busy(t)
 	b := s.tab()
 	b.open("/")
+	ready := eval[float64](b, `performance.getEntriesByType("navigation")[0].domContentLoadedEventEnd`)
+	whole := eval[float64](b, `performance.getEntriesByType("resource").concat(performance.getEntriesByType("navigation")).reduce((n, e) => n + e.decodedBodySize, 0)`)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	t.Logf("the first page loads %d files, %.0f bytes", len(b.requests), b.bytes)
+	t.Logf("the first page loads %d files, %.0f bytes, and is interactive after %.0f ms", len(b.requests), b.bytes, ready)
+	if whole > 300_000 {
+		t.Errorf("the first page weighs %.0f bytes uncompressed, more than 300 KB", whole)
+	}
 	if b.bytes > 300_000 {
 		t.Errorf("the first page weighs %.0f bytes, more than 300 KB", b.bytes)
 	}
