@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	pb "centrifuge/gen/centrifuge/v1"
 )
@@ -119,4 +121,32 @@ func TestCyclesAndSIGKILL(t *testing.T) {
 	}
 	s.terminate()
 	t.Logf("%d jobs through %d JobDBs, %d crashes, %d duplicates", len(l.mu.acknowledged), dropped+1, kills, st.Duplicates)
+}
+
+// A folder from before there were catalogs, or whose catalog is gone, is taken over:
+// its JobDBs are found, and their jobs delivered.
+func TestCatalogLost(t *testing.T) {
+	r := newReceiver(t, newSeed(t), "/later=latency:50ms;outage:0s+1500ms:503")
+	s := newScene(t, 60*time.Second, r)
+	s.serve()
+	ids := s.submit(slices.Repeat([]*pb.JobSpec{{
+		Source: "s", Endpoint: r.url + "/later", Retry: &pb.RetryPolicy{
+			MinBackoff: durationpb.New(50 * time.Millisecond), MaxBackoff: durationpb.New(200 * time.Millisecond),
+		},
+	}}, 50)...)
+	s.await("in possession of a spare", func() (bool, string) {
+		states := s.jobdbs()
+		return len(states[pb.JobDBState_JOB_DB_STATE_SPARE]) == 1, fmt.Sprint(states)
+	})
+	s.kill()
+	if err := os.Remove(filepath.Join(s.dir, "catalog.json")); err != nil {
+		t.Fatal(err)
+	}
+	s.serve()
+	s.awaitDelivered(len(ids))
+	s.awaitDropped()
+	if ledger := s.ledger(); ledger.GetAccepted() != int64(len(ids)) {
+		t.Errorf("of %d jobs the ledger has %v", len(ids), ledger)
+	}
+	s.terminate()
 }
