@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -50,6 +51,7 @@ func raw(ctx context.Context, url string, size, n int) (float64, error) {
 type generator struct {
 	url         string
 	endpoint    string
+	destination string // default "sink"
 	size        int
 	batch       int
 	parallel    int
@@ -89,7 +91,7 @@ func (g *generator) submit(ctx context.Context, n int) error {
 }
 
 func (g *generator) job(i int, body []byte) *pb.JobSpec {
-	spec := &pb.JobSpec{Source: "source-" + strconv.Itoa(i%g.queues), Destination: "sink", Endpoint: g.endpoint, Payload: body}
+	spec := &pb.JobSpec{Source: "source-" + strconv.Itoa(i%g.queues), Destination: cmp.Or(g.destination, "sink"), Endpoint: g.endpoint, Payload: body}
 	if g.ttl > 0 {
 		spec.Ttl = durationpb.New(g.ttl)
 	}

@@ -41,6 +41,11 @@ var measurements = [...]struct {
 	{"isolation", isolation},
 	{"waiting", waiting},
 	{"peers", peers},
+	{"mariadb", onMariaDB},
+	{"cycle", cycle},
+	{"drain", drain},
+	{"takeover", takeover},
+	{"fleet", manyDirectors},
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -52,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
 	flags.IntVar(&b.jobs, "jobs", 200_000, "jobs of a throughput run")
 	flags.IntVar(&b.runs, "runs", 3, "runs of which the median is taken")
-	flags.IntVar(&b.pending, "pending", 1_000_000, "jobs that wait while memory and recovery are measured")
+	flags.IntVar(&b.pending, "pending", 1_000_000, "jobs that wait while memory and recovery are measured, and that are drained")
 	flags.StringVar(&b.profile, "profile", "", "`folder` for a CPU and an allocation profile of each throughput run")
 	flags.StringVar(&b.serveArgs, "serve-args", "", "further `flags` for centrifuge serve, separated by spaces")
 	only := flags.String("only", strings.Join(names, ","), "measurements to make, separated by commas")

@@ -3,13 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"time"
 
-	"connectrpc.com/connect"
-	"google.golang.org/protobuf/types/known/durationpb"
-
-	"centrifuge/client"
 	pb "centrifuge/gen/centrifuge/v1"
 )
 
@@ -22,12 +17,24 @@ func (b *bench) endToEnd(ctx context.Context, sinkURL string, g generator, n int
 		return 0, 0, err
 	}
 	defer remove()
+	director, err := b.startServe(ctx, data)
+	if err != nil {
+		return 0, 0, err
+	}
+	if rate, cpu, err = b.drive(ctx, director, sinkURL, g, n, name); err != nil {
+		return 0, 0, err
+	}
+	return rate, cpu, director.stop()
+}
+
+// drive is endToEnd with a Director that runs.
+func (b *bench) drive(ctx context.Context, director *process, sinkURL string, g generator, n int, name string) (rate, cpu float64, err error) {
 	target := &process{url: sinkURL}
 	before, err := target.stats(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
-	director, err := b.startServe(ctx, data)
+	used, err := director.cpuSeconds()
 	if err != nil {
 		return 0, 0, err
 	}
@@ -52,7 +59,7 @@ func (b *bench) endToEnd(ctx context.Context, sinkURL string, g generator, n int
 	if err := profiled(); err != nil {
 		return 0, 0, err
 	}
-	return float64(n) / took.Seconds(), cpu / float64(n) * 1e6, director.stop()
+	return float64(n) / took.Seconds(), (cpu - used) / float64(n) * 1e6, nil
 }
 
 // throughput measures the raw limit and the way through Centrifuge in turn.
@@ -159,76 +166,4 @@ func (b *bench) latencyRun(ctx context.Context, rate, n int) (p50, p99 float64, 
 		return true, nil
 	})
 	return p50, p99, err
-}
-
-// waiting measures memory while a million jobs of 5 KB in 1,000 queues await
-// their retry, and how long recovery takes when the Director was killed over them.
-// The sink answers 404, which a policy retries after hours: for a breaker, that is
-// an endpoint which is alive, so that every job has its first attempt.
-func waiting(ctx context.Context, b *bench) error {
-	target, err := b.startSink(ctx, "-forget-ids", "-route", "/=status:404")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = target.stop() }()
-	data, remove, err := b.newData()
-	if err != nil {
-		return err
-	}
-	defer remove()
-	director, err := b.startServe(ctx, data)
-	if err != nil {
-		return err
-	}
-	c, err := client.New(client.Options{URL: director.url})
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	wait := durationpb.New(100 * time.Hour)
-	if _, err := c.Queues.SetPolicy(ctx, connect.NewRequest(&pb.SetPolicyRequest{
-		Selector: &pb.QueueSelector{Destination: "sink"},
-		Policy:   &pb.QueuePolicy{RetryStatuses: []int32{404}, Retry: &pb.RetryPolicy{MinBackoff: wait, MaxBackoff: wait}},
-	})); err != nil {
-		return err
-	}
-	g := generator{
-		url: director.url, endpoint: target.url + "/", size: 5 * 1024,
-		batch: 200, parallel: 4, queues: 1000, ttl: 7 * 24 * time.Hour,
-	}
-	began := time.Now()
-	if err := g.submit(ctx, b.pending); err != nil {
-		return err
-	}
-	if err := awaitRetrying(ctx, c, int64(b.pending)*999/1000); err != nil {
-		return err
-	}
-	b.log.Info("waiting", "jobs", b.pending, "after", time.Since(began))
-	if b.profile != "" {
-		if err := fetch(ctx, director.url+"/debug/pprof/heap", filepath.Join(b.profile, "waiting.heap.pprof")); err != nil {
-			return err
-		}
-	}
-	resident, err := director.residentMB()
-	if err != nil {
-		return err
-	}
-	b.report(fmt.Sprintf("resident memory, %d jobs of 5 KB await retry", b.pending), "MB", "600", "350", resident)
-	if err := director.kill(); err != nil {
-		return err
-	}
-	began = time.Now()
-	again, err := b.startServe(ctx, data)
-	if err != nil {
-		return err
-	}
-	b.report(fmt.Sprintf("recovery of %d pending jobs after SIGKILL, to serving", b.pending), "s", "20", "8", time.Since(began).Seconds())
-	return again.kill()
-}
-
-func awaitRetrying(ctx context.Context, c *client.Client, n int64) error {
-	return poll(ctx, func() (bool, error) {
-		l, err := ledgerOf(ctx, c)
-		return l.GetAwaitingRetry() >= n, err
-	})
 }

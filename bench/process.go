@@ -82,18 +82,20 @@ func (b *bench) startSink(ctx context.Context, args ...string) (*process, error)
 
 // startServe starts a Director on the data folder and returns when it is ready.
 func (b *bench) startServe(ctx context.Context, data string, args ...string) (*process, error) {
-	args = append([]string{
-		"serve", "--listen", "127.0.0.1:0", "--data-dir", data, "--allow-network", "127.0.0.0/8",
-		"--log-format", "json", "--pprof",
-	}, args...)
-	args = append(args, strings.Fields(b.serveArgs)...)
+	args = append([]string{"--data-dir", data, "--allow-network", "127.0.0.0/8"}, args...)
+	return b.startCentrifuge(ctx, "serve", append(args, strings.Fields(b.serveArgs)...)...)
+}
+
+// startCentrifuge starts a role and returns when it is ready.
+func (b *bench) startCentrifuge(ctx context.Context, role string, args ...string) (*process, error) {
+	args = append([]string{role, "--listen", "127.0.0.1:0", "--log-format", "json", "--pprof"}, args...)
 	cmd := exec.CommandContext(ctx, filepath.Join(b.dir, "centrifuge"), args...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start centrifuge serve: %w", err)
+		return nil, fmt.Errorf("start centrifuge %s: %w", role, err)
 	}
 	lines := bufio.NewReader(stderr)
 	p := &process{cmd: cmd}
@@ -102,7 +104,7 @@ func (b *bench) startServe(ctx context.Context, data string, args ...string) (*p
 		line, err := lines.ReadString('\n')
 		said.WriteString(line)
 		if err != nil {
-			return nil, fmt.Errorf("centrifuge serve ended before it listened: %w\n%s", err, said.String())
+			return nil, fmt.Errorf("centrifuge %s ended before it listened: %w\n%s", role, err, said.String())
 		}
 		var entry struct{ Msg, Address string }
 		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "listening" {
@@ -191,7 +193,11 @@ func get(ctx context.Context, url string) (*http.Response, error) {
 
 // poll asks every 5 ms until it is told to stop.
 func poll(ctx context.Context, done func() (bool, error)) error {
-	tick := time.NewTicker(5 * time.Millisecond)
+	return pollEvery(ctx, 5*time.Millisecond, done)
+}
+
+func pollEvery(ctx context.Context, interval time.Duration, done func() (bool, error)) error {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		if ok, err := done(); ok || err != nil {
