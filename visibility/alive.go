@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -17,10 +18,14 @@ import (
 // the machine dies too, older times than the true ones mark more as missing, never
 // less.
 type alive struct {
-	file   *os.File
-	path   string
-	upTo   time.Time
-	closed bool
+	file *os.File
+	path string
+
+	mu struct {
+		sync.Mutex
+		upTo   time.Time
+		closed bool
+	}
 }
 
 const aliveSize = 16
@@ -57,18 +62,27 @@ func openAlive(path string, now time.Time) (*alive, error) {
 
 // stored notes that everything up to now is stored.
 func (a *alive) stored(now time.Time) error {
-	a.upTo = now
-	return a.stalled(now)
+	a.owe(now)
+	return a.beat(now)
 }
 
-// stalled notes that the process is alive, and what was counted since the last
+// owe notes from when on something may not be stored, without writing it yet.
+func (a *alive) owe(from time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.mu.upTo = from
+}
+
+// beat notes that the process is alive, and that what was counted since the last
 // stored is not stored.
-func (a *alive) stalled(now time.Time) error {
-	if a.closed {
+func (a *alive) beat(now time.Time) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.mu.closed {
 		return nil
 	}
 	var b [aliveSize]byte
-	binary.BigEndian.PutUint64(b[:], uint64(min(a.upTo.UnixMilli(), now.UnixMilli())))
+	binary.BigEndian.PutUint64(b[:], uint64(min(a.mu.upTo.UnixMilli(), now.UnixMilli())))
 	binary.BigEndian.PutUint64(b[8:], uint64(now.UnixMilli()))
 	if _, err := a.file.WriteAt(b[:], 0); err != nil {
 		return fmt.Errorf("note that deliveries are recorded: %w", err)
@@ -78,6 +92,8 @@ func (a *alive) stalled(now time.Time) error {
 
 // close notes that nothing is missing.
 func (a *alive) close() error {
-	a.closed = true
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.mu.closed = true
 	return errors.Join(a.file.Close(), os.Remove(a.path))
 }

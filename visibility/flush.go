@@ -4,12 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
 // Run stores what is counted every few seconds, until ctx ends and once more then.
 // It returns nil if nothing remains to be stored.
 func (r *Recorder) Run(ctx context.Context) error {
+	var beating sync.WaitGroup
+	beats, stop := context.WithCancel(ctx)
+	beating.Go(func() { r.beat(beats) })
+	defer func() {
+		stop()
+		beating.Wait()
+	}()
 	tick := time.NewTicker(r.o.Every)
 	defer tick.Stop()
 	for {
@@ -21,6 +29,22 @@ func (r *Recorder) Run(ctx context.Context) error {
 				return err
 			}
 			return r.alive.close()
+		}
+	}
+}
+
+// beat notes that the process is alive, however long a flush takes.
+func (r *Recorder) beat(ctx context.Context) {
+	tick := time.NewTicker(r.o.Every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := r.alive.beat(r.o.Now()); err != nil {
+			r.o.Logger.Debug("the next start will not know until when the process lived", "error", err)
 		}
 	}
 }
@@ -48,7 +72,7 @@ func (r *Recorder) Flush(ctx context.Context) error {
 	now := r.o.Now()
 	err := r.store(ctx)
 	if err != nil {
-		return errors.Join(err, r.alive.stalled(now))
+		return errors.Join(err, r.alive.beat(now))
 	}
 	return r.alive.stored(now)
 }

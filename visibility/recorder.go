@@ -94,7 +94,7 @@ func NewRecorder(ctx context.Context, o RecorderOptions) (*Recorder, error) {
 		return nil, err
 	}
 	if !lost.From.IsZero() {
-		r.alive.upTo = lost.From // until it is marked
+		r.alive.owe(lost.From) // until it is marked
 		lost.To = lost.To.Add(o.Every)
 		r.mu.gaps = append(r.mu.gaps, lost)
 		if err := r.Flush(ctx); err != nil {
