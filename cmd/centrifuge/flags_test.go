@@ -12,17 +12,26 @@ import (
 	"centrifuge/cmd/centrifuge/config"
 )
 
-// One value for each flag of serve, so that a flag whose type cannot be read from
-// the environment or from YAML is found.
-func TestEveryServeFlagIsConfigurable(t *testing.T) {
-	values := map[string]string{
+// flagValues has a value for each flag of a role.
+func flagValues() map[string]string {
+	return map[string]string{
 		"listen": "127.0.0.1:1", "data-dir": "/x", "archive": "s3://x", "token-file": "/t", "tls-cert": "/c", "tls-key": "/k",
 		"open-metrics": "true", "pprof": "true", "max-connections": "11", "allow-network": "10.0.0.0/8,fd00::/8",
 		"ca-file": "/a", "proxy": "http://p:1", "max-in-flight": "12", "max-per-destination": "13",
 		"max-per-queue": "14", "max-pending": "15", "commit-interval": "16ms", "cache-size": "17MiB",
 		"min-free-disk": "38MiB", "memory-limit": "19MiB", "shutdown-grace": "20s", "log-level": "DEBUG",
 		"log-format": "json", "otlp-endpoint": "http://o:1", "spares": "21", "jobdb-max-size": "22MiB", "jobdb-max-age": "23m", "drains": "24",
+		"alert-rules": "/r", "history-retention": "25h", "key-file": "/y", "public-url": "https://p.example",
+		"oidc-issuer": "https://i.example", "oidc-client-id": "a", "oidc-client-secret-file": "/s", "oidc-command-client-id": "b", "oidc-mapping": "/m",
+		"name": "n", "advertise": "http://h:1", "peer-ca-file": "/q", "consul": "c:1", "lease-ttl": "26s",
+		"mysql": "h1:1,h2:2", "mysql-user": "u", "mysql-password-file": "/w", "mysql-prefix": "x_", "mysql-tls": "true",
 	}
+}
+
+// One value for each flag of serve, so that a flag whose type cannot be read from
+// the environment or from YAML is found.
+func TestEveryServeFlagIsConfigurable(t *testing.T) {
+	values := flagValues()
 	check := func(t *testing.T, o *serveOptions) {
 		t.Helper()
 		if len(o.allowNetworks) != 2 || o.cacheSize != 17<<20 || o.commitInterval != 16*time.Millisecond ||
@@ -52,6 +61,9 @@ func TestEveryServeFlagIsConfigurable(t *testing.T) {
 	var yaml strings.Builder
 	for name, value := range values {
 		t.Setenv(config.Env(name), "")
+		if fs.Lookup(name) == nil {
+			continue // another role's
+		}
 		if strings.Contains(value, ",") {
 			value = "[" + strings.ReplaceAll(value, "fd00::/8", `"fd00::/8"`) + "]"
 		}
@@ -70,6 +82,61 @@ func TestEveryServeFlagIsConfigurable(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(t, &fromFile)
+}
+
+// The roles of a fleet are configured by the same names.
+func TestEveryRoleFlagIsConfigurable(t *testing.T) {
+	values := flagValues()
+	for name, value := range values {
+		t.Setenv(config.Env(name), value)
+	}
+	for role, add := range map[string]func(*roleOptions, *pflag.FlagSet){
+		"director": func(o *roleOptions, fs *pflag.FlagSet) { o.addDirectorTo(fs) },
+		"manager":  func(o *roleOptions, fs *pflag.FlagSet) { o.addManagerTo(fs) },
+	} {
+		var o roleOptions
+		fs := pflag.NewFlagSet(role, pflag.ContinueOnError)
+		add(&o, fs)
+		o.sharedOptions.addTo(fs)
+		fs.VisitAll(func(f *pflag.Flag) {
+			if values[f.Name] == "" && f.Name != config.FileFlag {
+				t.Errorf("no value for --%s of %s here: add one", f.Name, role)
+			}
+		})
+		if err := config.Fill(fs, os.LookupEnv); err != nil {
+			t.Fatalf("%s: %v", role, err)
+		}
+		if len(o.mysql) != 2 || o.mysql[1] != "h2:2" || o.leaseTTL != 26*time.Second || !o.mysqlTLS || o.listen != "127.0.0.1:1" ||
+			(o.spares == 21) != (role == "manager") || (o.maxInFlight == 12) != (role == "director") {
+			t.Errorf("%s: got %+v", role, o)
+		}
+	}
+}
+
+// What a fleet cannot do without is asked for, and what cannot be is refused.
+func TestRoleOptionsAreChecked(t *testing.T) {
+	whole := []string{"--consul", "127.0.0.1:1", "--mysql", "127.0.0.1:1", "--archive", t.TempDir()}
+	for _, role := range []string{"director", "manager"} {
+		for mistake, args := range map[string][]string{
+			"--mysql":     {"--archive", t.TempDir()},
+			"--archive":   {"--mysql", "127.0.0.1:1"},
+			"--lease-ttl": append([]string{"--lease-ttl", "1s"}, whole...),
+			"--advertise": append([]string{"--advertise", "10.0.0.1:7800"}, whole...),
+		} {
+			r := call(t, "", append([]string{role}, args...)...)
+			if r.code() != exitUsage || !strings.Contains(r.err.Error(), mistake) {
+				t.Errorf("%s %v: exit code %d, error %v", role, args, r.code(), r.err)
+			}
+		}
+	}
+	for flag, value := range map[string]string{"--spares": "0", "--jobdb-max-size": "0", "--jobdb-max-age": "-1s", "--drains": "0"} {
+		for _, line := range [][]string{{"serve", "--data-dir", t.TempDir()}, append([]string{"manager"}, whole...)} {
+			r := call(t, "", append(line, flag, value)...)
+			if r.code() != exitUsage || !strings.Contains(r.err.Error(), flag) {
+				t.Errorf("%s %s=%s: exit code %d, error %v", line[0], flag, value, r.code(), r.err)
+			}
+		}
+	}
 }
 
 func TestConfigMistakesAreUsageErrors(t *testing.T) {
