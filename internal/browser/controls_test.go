@@ -72,6 +72,24 @@ func TestCancelledControlsDoNothing(t *testing.T) {
 	b.says("#live", "Nothing was done")
 }
 
+// All of a control can be done with the keyboard.
+func TestControlsByKeyboard(t *testing.T) {
+	s := newScene(t)
+	b := s.tab()
+	b.open("/queue?source=shop&destination=crm")
+	eval[bool](b, `(document.querySelector("[data-control=pause]").focus(), true)`)
+	b.do(chromedp.KeyEvent(" "))
+	b.says("dialog[open]", "Pause shop → crm?")
+	b.until("the focus in the dialog", `!!document.activeElement.closest("dialog")`)
+	b.do(chromedp.KeyEvent("\t"), chromedp.KeyEvent("\r"))
+	b.says("dialog[open]", "Paused")
+	b.do(chromedp.KeyEvent("\x1b"))
+	b.until("the dialog to close", `!document.querySelector("dialog[open]")`)
+	if !s.policy("shop", "crm").GetPaused() {
+		t.Error("the queue is not paused")
+	}
+}
+
 func TestRateAndWeight(t *testing.T) {
 	s := newScene(t, "/ok=latency:1ms")
 	b := s.tab()

@@ -106,6 +106,10 @@
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => charts.redraw());
 
+  // A link that works as a button answers to the space bar, as buttons do.
+  document.addEventListener("keydown", (e) => {
+    if (e.key === " " && e.target.matches("a[role=button]")) { e.preventDefault(); e.target.click(); }
+  });
   document.addEventListener("keydown", (e) => {
     if (e.key !== "/" || e.ctrlKey || e.metaKey || e.altKey || e.target.closest("input, textarea, select, dialog")) return;
     e.preventDefault();
