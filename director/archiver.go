@@ -33,7 +33,7 @@ type archiver struct {
 
 	mu struct {
 		sync.Mutex
-		spent []centrifuge.ID // jobs whose attempts are used up
+		handed []leaving // by take, and not collected yet
 	}
 }
 
@@ -41,11 +41,12 @@ func newArchiver(t *tenure) *archiver {
 	return &archiver{t: t, resume: make(map[string][]centrifuge.ID), resumed: make(chan struct{}), stopping: make(chan struct{})}
 }
 
-// spend hands over a job whose attempts are used up.
-func (a *archiver) spend(job *centrifuge.Job) {
+// take is handed a job that no scheduler has: one whose attempts are used up, or
+// that was flushed elsewhere.
+func (a *archiver) take(id centrifuge.ID, reason centrifuge.ErrorCode) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.mu.spent = append(a.mu.spent, job.ID)
+	a.mu.handed = append(a.mu.handed, leaving{id, reason})
 	poke(a.t.expired)
 }
 
@@ -107,11 +108,12 @@ type leaving struct {
 // collect adds what has expired since, up to the jobs of one object.
 func (a *archiver) collect(left []leaving) []leaving {
 	a.mu.Lock()
-	n := min(len(a.mu.spent), max(0, a.t.o.ArchiveJobs-len(left)))
-	for _, id := range a.mu.spent[:n] {
-		left = append(left, leaving{id, centrifuge.ErrorAttempts})
+	n := min(len(a.mu.handed), max(0, a.t.o.ArchiveJobs-len(left)))
+	left = append(left, a.mu.handed[:n]...)
+	a.mu.handed = a.mu.handed[n:]
+	if len(a.mu.handed) == 0 {
+		a.mu.handed = nil
 	}
-	a.mu.spent = append(a.mu.spent[:0], a.mu.spent[n:]...)
 	a.mu.Unlock()
 
 	room := a.t.o.ArchiveJobs - len(left)

@@ -24,9 +24,13 @@ func (c *committer) arrive(a *arrival) error {
 	}
 	g := c.mu.open
 	for i := range a.jobs {
-		e := effect{job: &a.jobs[i].Job, life: centrifuge.Life{State: centrifuge.StateAwaitingScheduling}, arrived: true}
+		e := effect{job: &a.jobs[i].Job, life: centrifuge.Life{State: centrifuge.StateAwaitingScheduling}, arrived: &a.jobs[i]}
 		if history := a.jobs[i].Transitions; len(history) > 1 {
-			e.life = centrifuge.Life{}
+			if accepted(&history[0], e.job) {
+				history = history[1:]
+			} else {
+				e.life = centrifuge.Life{}
+			}
 			for _, t := range history {
 				c.mu.seq++
 				t.Seq = c.mu.seq
@@ -36,6 +40,7 @@ func (c *committer) arrive(a *arrival) error {
 				}
 				e.retryAt = t.RetryAt
 			}
+			e.spent = e.life.State == centrifuge.StateAwaitingRetry && isSpent(e.retryAt, e.job.ExpireAt)
 			c.unflushed.Add(int64(len(history)))
 		}
 		g.effects = append(g.effects, e)
@@ -53,4 +58,11 @@ func (a *arrival) addTo(b *jobdb.Batch) {
 		b.Jobs = append(b.Jobs, &a.jobs[i].Job)
 	}
 	b.Transactions = append(b.Transactions, a.transactions...)
+}
+
+// accepted reports whether the transition is the one that the row of the job stands
+// for, so that it needs none of its own.
+func accepted(t *centrifuge.Transition, job *centrifuge.Job) bool {
+	is := centrifuge.Transition{JobID: job.ID, Seq: t.Seq, State: centrifuge.StateAwaitingScheduling, Time: t.Time}
+	return *t == is && t.Time.Equal(job.CreatedAt)
 }

@@ -25,9 +25,9 @@ type effect struct {
 	from    centrifuge.State
 	life    centrifuge.Life
 	retryAt time.Time
-	spent   bool // the job's attempts are used up: it goes to the archive
-	partial bool // the job was not loaded whole and must not be cached
-	arrived bool // the job comes from another JobDB, as it is
+	spent   bool         // the job's attempts are used up: it goes to the archive
+	partial bool         // the job was not loaded whole and must not be cached
+	arrived *jobdb.Trace // the job comes from another JobDB, as it is; nil for others
 }
 
 // intake is a Submit on its way into the JobDB.
@@ -328,7 +328,7 @@ func (c *committer) refuse(g *group, err error) {
 	}
 	kept := g.effects[:0]
 	for _, e := range g.effects {
-		if e.from != 0 || e.arrived {
+		if e.from != 0 || e.arrived != nil {
 			kept = append(kept, e)
 		}
 	}

@@ -31,6 +31,7 @@ type Director struct {
 	ids     *centrifuge.IDs
 	metrics *metrics
 	intake  *intakes
+	orders  *orders
 	owner   atomic.Pointer[owned]  // of the JobDB that takes intake, the last one if none does
 	status  atomic.Pointer[string] // why there is none
 
@@ -53,7 +54,7 @@ func New(o Options) (*Director, error) {
 		return nil, err
 	}
 	d := &Director{
-		o: o, ids: centrifuge.NewIDs(o.Random), intake: newIntakes(),
+		o: o, ids: centrifuge.NewIDs(o.Random), intake: newIntakes(), orders: newOrders(),
 		changed: make(chan struct{}, 1), cycling: make(chan struct{}, 1), policies: semaphore.NewWeighted(allPolicies),
 	}
 	d.metrics = newMetrics(d)

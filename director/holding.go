@@ -148,7 +148,7 @@ func (w *owned) serve(ctx context.Context) (err error) {
 	w.say("recovering")
 	w.d.metrics.recovered.Store(0)
 	t := newTenure(&w.d.o, w.Holding, db, w.d.metrics)
-	t.intake, t.others, t.heirTo = w.d.intake, w.d.others, w.isHeirTo
+	t.intake, t.orders, t.others, t.heirTo = w.d.intake, w.d.orders, w.d.others, w.isHeirTo
 	stop := context.AfterFunc(ctx, func() { w.say("shutting down") })
 	defer stop()
 	err = t.serve(ctx, w.retire, func() {

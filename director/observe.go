@@ -14,7 +14,7 @@ func (t *tenure) observe(g *group) {
 	for i := range g.effects {
 		e := &g.effects[i]
 		switch {
-		case e.arrived:
+		case e.arrived != nil:
 			for len(steps) > 0 && steps[0].JobID == e.job.ID {
 				steps = steps[1:]
 			}

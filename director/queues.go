@@ -110,27 +110,38 @@ func checkPolicy(scope centrifuge.QueueKey, p *centrifuge.QueuePolicy) error {
 }
 
 // Retry makes the waiting jobs of the selected queues due now and returns how many.
+//
+// Jobs that wait in a JobDB which is on its way out, or which is drained into this
+// Director's, are not counted; they are due as they arrive. The call itself is not
+// durable: when the process ends before the attempts, jobs are due when they were.
 func (d *Director) Retry(_ context.Context, sel schedule.Selector) (int, error) {
-	return d.control(sel, (*schedule.Scheduler).RetryNow)
+	return d.control(order{sel: sel}, (*schedule.Scheduler).RetryNow)
 }
 
 // Expire sends the unfinished jobs of the selected queues to the archive, except
 // those whose attempt is under way, and returns how many.
+//
+// Jobs in a JobDB which is on its way out, or which is drained into this Director's,
+// are not counted; they are archived as they arrive. The call itself is not durable:
+// when the process ends, jobs that were not archiving by then are left as they were,
+// and the call must be repeated.
 func (d *Director) Expire(_ context.Context, sel schedule.Selector) (int, error) {
-	return d.control(sel, (*schedule.Scheduler).ExpireNow)
+	return d.control(order{sel, true}, (*schedule.Scheduler).ExpireNow)
 }
 
-func (d *Director) control(sel schedule.Selector, act func(*schedule.Scheduler, time.Time, schedule.Selector) int) (int, error) {
+func (d *Director) control(o order, act func(*schedule.Scheduler, time.Time, schedule.Selector) int) (int, error) {
 	t, err := d.current()
 	if err != nil {
 		return 0, err
 	}
-	if sel.Source == "" && sel.Destination == "" {
+	if o.sel.Source == "" && o.sel.Destination == "" {
 		return 0, &InvalidError{-1, "selector", "names neither a source nor a destination"}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n := act(t.mu.sched, t.o.Now(), sel)
+	now := t.o.Now()
+	d.orders.add(o, now)
+	n := act(t.mu.sched, now, o.sel)
 	t.wakeLocked()
 	poke(t.expired)
 	return n, nil

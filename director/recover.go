@@ -89,9 +89,18 @@ func (t *tenure) resume(row *jobdb.Row) {
 		t.mover.left = append(t.mover.left, row.ID)
 		return
 	}
+	failed := row.Last.State == centrifuge.StateAwaitingRetry
+	switch {
+	case failed && isSpent(row.Last.RetryAt, row.ExpireAt):
+		t.archiver.take(row.ID, centrifuge.ErrorAttempts)
+		return
+	case t.orders.flushes(row.Queue, row.Last.Time):
+		t.archiver.take(row.ID, centrifuge.ErrorFlushed)
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if row.Last.State == centrifuge.StateAwaitingRetry {
+	if failed {
 		t.mu.sched.Wait(t.o.Now(), row.Queue, row.ID, row.ExpireAt, row.Last.RetryAt)
 	} else {
 		t.mu.sched.Ready(t.o.Now(), row.Queue, row.ID, row.ExpireAt)
@@ -103,9 +112,9 @@ func (t *tenure) resume(row *jobdb.Row) {
 func (t *tenure) settle(ctx context.Context, interrupted []effect) error {
 	now := t.o.Now()
 	for _, e := range interrupted {
-		e.retryAt = now
+		e.retryAt = dueAt(now, e.job.ExpireAt)
 		err := t.log.append(e.life, centrifuge.Transition{
-			JobID: e.job.ID, State: centrifuge.StateAwaitingRetry, Attempt: e.life.Attempt, RetryAt: now, Time: now,
+			JobID: e.job.ID, State: centrifuge.StateAwaitingRetry, Attempt: e.life.Attempt, RetryAt: e.retryAt, Time: now,
 			ErrorCode: centrifuge.ErrorInterrupted, Error: "the Director ended during the attempt; its result is unknown",
 		}, e)
 		if err != nil {

@@ -27,6 +27,7 @@ type tenure struct {
 	archiver *archiver
 	intake   *intakes
 	prepared *preparations
+	orders   *orders                 // of the Director
 	others   func(*tenure) []*owned  // that the Director has beside this one, the oldest first
 	heirTo   func(jobDB string) bool // its transactions were handed over to this one
 	mover    *mover                  // of a tenure that drains its JobDB, nil otherwise
@@ -299,13 +300,16 @@ func (t *tenure) apply(g *group) {
 	defer t.mu.Unlock()
 	for i := range g.effects {
 		e := &g.effects[i]
+		if e.arrived != nil && t.receiveLocked(now, e) {
+			continue
+		}
 		switch e.life.State {
 		case centrifuge.StateAwaitingScheduling:
 			t.mu.sched.Ready(now, e.job.Queue(), e.job.ID, e.job.ExpireAt)
 			t.mu.cache.put(e.job, e.life, 1)
 		case centrifuge.StateAwaitingRetry:
 			if e.spent {
-				t.archiver.spend(e.job)
+				t.archiver.take(e.job.ID, centrifuge.ErrorAttempts)
 				continue
 			}
 			t.mu.sched.Wait(now, e.job.Queue(), e.job.ID, e.job.ExpireAt, e.retryAt)
@@ -336,12 +340,20 @@ func (t *tenure) hold(why error) {
 	}
 }
 
+// tellArchiverLocked lets the archiver know of jobs that the scheduler has found
+// expired. It is called after what may have found some.
+func (t *tenure) tellArchiverLocked() {
+	if t.mu.sched.Leaving() {
+		poke(t.expired)
+	}
+}
+
 // mindClockLocked makes keepTime look again if something is due before it would.
 // What is due and could not be taken is looked at no sooner than after a step, or
-// keepTime and a worker would keep each other busy for as long as the JobDB or the
-// archive refuses.
+// keepTime and a worker would keep each other busy for as long as the JobDB refuses.
 func (t *tenure) mindClockLocked(now time.Time) {
 	next, ok := t.mu.sched.Next(now)
+	t.tellArchiverLocked()
 	if !ok {
 		return
 	}
@@ -382,10 +394,10 @@ func (t *tenure) keepTime(ctx context.Context) {
 				wait = min(wait, next.Sub(now))
 			} else {
 				t.wakeLocked()
-				poke(t.expired)
 				wait = clockStep
 			}
 		}
+		t.tellArchiverLocked()
 		t.mu.wakeAt = now.Add(wait)
 		t.mu.Unlock()
 		timer.Reset(wait)

@@ -49,6 +49,7 @@ func (t *tenure) take(f *flight) bool {
 			t.takeOffLocked(now, f, a)
 			if t.mu.sched.More() || len(t.mu.loaded) > 0 {
 				t.wakeLocked()
+				t.tellArchiverLocked()
 			} else {
 				t.mindClockLocked(now)
 			}
@@ -156,20 +157,30 @@ func (t *tenure) judgeLocked(job *centrifuge.Job, r *delivery.Result) centrifuge
 	return r.Outcome
 }
 
-// retryAtLocked is when a failed job is due again. A job whose attempts are spent is
-// not due before its expiry; it is archived at once, or, if a crash comes between,
-// when it expires.
+// retryAtLocked is when a failed job is due again. One whose attempts are spent is due
+// at its expiry, and no other is: that is how it is known, whoever finds it.
 func (t *tenure) retryAtLocked(now time.Time, job *centrifuge.Job, attempt uint32, r *delivery.Result) (at time.Time, spent bool) {
 	if r.ErrorCode == centrifuge.ErrorInterrupted {
-		return now, false
+		return dueAt(now, job.ExpireAt), false
 	}
 	policy := job.Settings.Retry.WithDefaults(t.mu.sched.Policy(job.Queue()).Retry)
 	if policy.MaxAttempts > 0 && attempt >= policy.MaxAttempts {
 		return job.ExpireAt, true
 	}
 	wait := max(policy.Backoff(attempt, t.o.Schedule.Random), r.RetryAfter)
-	return now.Add(wait).Truncate(time.Millisecond).Add(time.Millisecond), false
+	return dueAt(now.Add(wait+time.Millisecond), job.ExpireAt), false
 }
+
+// dueAt is a retry_at, to the millisecond, of a job that has attempts left.
+func dueAt(at, expireAt time.Time) time.Time {
+	if at = at.Truncate(time.Millisecond); isSpent(at, expireAt) {
+		at = at.Add(time.Millisecond)
+	}
+	return at
+}
+
+// isSpent reports whether a job that awaits its retry has no attempt left.
+func isSpent(retryAt, expireAt time.Time) bool { return retryAt.Equal(expireAt) }
 
 // feedback is what an attempt tells the outage controllers. An endpoint that
 // refuses a job is alive; one that fails or asks for less is not well.

@@ -44,6 +44,10 @@ func (s *Scheduler) Expired(now time.Time, dst []Expired) []Expired {
 	return dst
 }
 
+// Leaving reports whether jobs are known that Expired has yet to take out, at the
+// time of the last call.
+func (s *Scheduler) Leaving() bool { return s.totals.Leaving > 0 }
+
 // expire looks for expired jobs among the queue's ready ones. Most often the
 // first expire first; those are taken one by one, within the budget. Only then
 // is the whole queue gone through for others, and the more it holds the longer

@@ -66,8 +66,8 @@ func TestExpiredKeepsToItsRoom(t *testing.T) {
 	if n := s.ExpireNow(start, schedule.Selector{}); n != 100 {
 		t.Fatalf("ExpireNow: got %d, want 100", n)
 	}
-	if next, ok := s.Next(start); !ok || next != start {
-		t.Errorf("Next with flushed jobs: got %v %v, want now", next, ok)
+	if next, ok := s.Next(start); ok && !next.After(start) || !s.Leaving() {
+		t.Errorf("with flushed jobs: Next is %v %v and Leaving %v; want later, and some leaving", next, ok, s.Leaving())
 	}
 	dst := make([]schedule.Expired, 3, 10)
 	if got := s.Expired(start, dst); len(got) != 10 || cap(got) != 10 {
@@ -76,8 +76,23 @@ func TestExpiredKeepsToItsRoom(t *testing.T) {
 	if got := s.Expired(start, make([]schedule.Expired, 3)); len(got) != 3 {
 		t.Errorf("Expired into no room: got %d, want the 3 that were there", len(got))
 	}
-	if got := s.Expired(start, nil); len(got) != 93 {
-		t.Errorf("Expired into nil: got %d, want 93", len(got))
+	if got := s.Expired(start, nil); len(got) != 93 || s.Leaving() {
+		t.Errorf("Expired into nil: got %d, want 93 and none leaving", len(got))
+	}
+}
+
+// Jobs whose time has run out ask for nobody's attention more than once, however
+// long it takes until Expired is called.
+func TestNextLeavesOutWhatAwaitsExpired(t *testing.T) {
+	s := newScheduler(schedule.Options{})
+	s.Wait(start, key("a", "x"), id(1), start.Add(time.Minute), start.Add(time.Hour))
+	s.Wait(start, key("a", "x"), id(2), start.Add(2*time.Hour), start.Add(time.Hour))
+	now := start.Add(time.Minute + time.Second)
+	if next, ok := s.Next(now); !ok || !next.After(now) || !s.Leaving() {
+		t.Errorf("after one has expired: Next is %v %v at %v, Leaving %v; want a later time, and one leaving", next, ok, now, s.Leaving())
+	}
+	if got := s.Expired(now, nil); len(got) != 1 || got[0].ID != id(1) || s.Leaving() {
+		t.Errorf("Expired: got %v, want job 1 and no other", got)
 	}
 }
 
@@ -95,9 +110,13 @@ func TestManyDueAtOnceAreSpread(t *testing.T) {
 	calls := 0
 	for ; s.Stats().Waiting > 0; calls++ {
 		before := s.Stats()
-		if next, ok := s.Next(now); !ok || next.After(now) {
-			t.Fatalf("Next with %d waiting: got %v %v, want now", before.Waiting, next, ok)
+		if next, ok := s.Next(now); s.Stats().Waiting > 0 && (!ok || next.After(now)) {
+			t.Fatalf("Next with %d waiting: got %v %v, want now", s.Stats().Waiting, next, ok)
 		}
+		if moved := before.Waiting - s.Stats().Waiting; moved > 512 {
+			t.Fatalf("Next moved %d jobs, want at most 512", moved)
+		}
+		before = s.Stats()
 		s.Pick(now, nil)
 		if moved := before.Waiting - s.Stats().Waiting; moved > 512 {
 			t.Fatalf("one call moved %d jobs, want at most 512", moved)

@@ -349,7 +349,7 @@ func (m *model) drain(t *rapid.T) {
 		}
 		m.take(t, m.s.Expired(m.now, nil))
 		next, ok := m.s.Next(m.now)
-		if !ok {
+		if !ok && !m.s.Leaving() {
 			break
 		}
 		m.now = later(m.now.Add(time.Millisecond), next)

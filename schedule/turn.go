@@ -115,16 +115,21 @@ func (s *Scheduler) catchUp() {
 // as far as is known without looking.
 func (s *Scheduler) More() bool { return s.free() > 0 && s.root.may(s.free()) }
 
-// Next is the earliest moment at which Pick or Expired may give something new
-// though nothing else is called in between; it is now, or before it, if they may
-// at once. It is false when only another call can bring something.
+// Next is the earliest moment at which Pick may give something, or Expired
+// something new, though nothing else is called in between; it is now, or before it,
+// if they may at once. It is false when only another call can bring something.
+//
+// Jobs that only wait for Expired to be called do not count: see
+// [Scheduler.Leaving]. Like Pick it looks at a bounded number of those that have
+// fallen due.
 //
 // It may be early: what falls due beyond the current second is announced for
 // the beginning of its second, and idle queues ask for a moment in which to be
 // forgotten.
 func (s *Scheduler) Next(now time.Time) (time.Time, bool) {
 	s.observe(now)
-	if s.expired.n > 0 || s.flushed.n > 0 || s.More() {
+	s.catchUp()
+	if s.More() {
 		return now, true
 	}
 	var next time.Time
