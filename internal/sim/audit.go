@@ -147,7 +147,7 @@ func (r *run) audit() {
 		if j.job.CreatedAt.After(since) {
 			since = j.job.CreatedAt
 		}
-		if j.reason() == centrifuge.ErrorExpired && !j.spent() && j.job.ExpireAt.Sub(since) > patience {
+		if j.reason() == centrifuge.ErrorExpired && j.job.ExpireAt.Sub(since) > patience {
 			w.breaksLocked("job %s expired at %s, and all was well from %s on", id, j.job.ExpireAt, since)
 		}
 	}

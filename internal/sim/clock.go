@@ -19,7 +19,8 @@ type clock struct {
 		sync.Mutex
 		offset time.Duration
 		past   []stretch
-		leaps  int // jumps forward
+		leaps  int       // jumps forward
+		leapt  time.Time // virtual: the last of them
 	}
 }
 
@@ -52,6 +53,7 @@ func (c *clock) jump(d time.Duration) {
 	c.mu.offset += d
 	if d > 0 {
 		c.mu.leaps++
+		c.mu.leapt = time.Now()
 	}
 }
 
@@ -69,9 +71,9 @@ func (c *clock) highest(since time.Time) time.Time {
 	return highest
 }
 
-// leaps is how often the clock has jumped forward.
-func (c *clock) leaps() int {
+// leaps is how often the clock has jumped forward, and when last.
+func (c *clock) leaps() (n int, last time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.mu.leaps
+	return c.mu.leaps, c.mu.leapt
 }

@@ -94,7 +94,7 @@ func (p *fleetProcess) Accept(ctx context.Context, tr director.Transfer) error {
 		return errors.New("the transfer was lost")
 	}
 	if p.throws("slow transfer", 0.2) && !p.wait(time.Second) {
-		return ctx.Err()
+		return errFleetDead
 	}
 	if err := p.director.Accept(ctx, tr); err != nil {
 		return err

@@ -4,17 +4,23 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
 // TestFleet runs a Director that is cycled, drained, robbed of its leases and killed
-// in the middle of that, once a seed. -seed names one, -v tells all.
+// in the middle of that, once a seed. -seed names one, -v tells all, -seeds tells how
+// many there are.
 func TestFleet(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // as in TestSeeds
 	first, last := uint64(1), uint64(40)
-	if *seed > 0 {
+	switch {
+	case *seed > 0:
 		first, last = *seed, *seed
+	case *seeds > 0:
+		last = *seeds
 	}
 	for n := first; n <= last; n++ {
 		t.Run(fmt.Sprintf("seed=%d", n), func(t *testing.T) {

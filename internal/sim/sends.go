@@ -83,11 +83,8 @@ func (w *witness) checkTurnLocked(j *witnessed, number uint32) {
 			w.breaksLocked("job %s: attempt %d after attempt %d was answered 2xx", id, number, t.number)
 		}
 	}
-	if most := j.job.Settings.Retry.MaxAttempts; most > 0 && number > most+j.interrupted+j.granted {
-		if !w.mu.words.retried(j) {
-			w.breaksLocked("job %s: attempt %d of at most %d", id, number, most)
-		}
-		j.granted = number - most - j.interrupted
+	if most := j.job.Settings.Retry.MaxAttempts; most > 0 && number > most+j.interrupted {
+		w.breaksLocked("job %s: attempt %d of at most %d", id, number, most)
 	}
 }
 
@@ -125,7 +122,8 @@ func (w *witness) checkLimitsLocked(key centrifuge.QueueKey) {
 	if p.Paused {
 		w.breaksLocked("queue %s/%s is paused and sends", key.Source, key.Destination)
 	}
-	if !w.mu.words.spend(key, &p, round{w.mu.tenure, w.run.clock.leaps()}, 4*w.run.plan.readLatency+10*time.Millisecond) {
+	leaps, last := w.run.clock.leaps()
+	if !w.mu.words.spend(key, &p, round{w.mu.tenure, leaps, last}, 4*w.run.plan.readLatency+10*time.Millisecond) {
 		w.breaksLocked("queue %s/%s exceeds its rate of %g", key.Source, key.Destination, p.Rate)
 	}
 }

@@ -124,10 +124,3 @@ func (j *witnessed) failure() *centrifuge.Transition {
 	}
 	return nil
 }
-
-// spent reports whether the log says of the job's last failure that no attempt is
-// left, which a crash may have kept from the archiver.
-func (j *witnessed) spent() bool {
-	last := j.failure()
-	return last != nil && !last.RetryAt.Before(j.job.ExpireAt)
-}

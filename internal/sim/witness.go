@@ -50,7 +50,6 @@ type witnessed struct {
 
 	tries       []*try
 	interrupted uint32 // attempts whose end the log calls unknown
-	granted     uint32 // attempts beyond the last that operators' orders made
 	answered    int    // times an endpoint answered 2xx
 	excuses     int    // attempts of whose acceptance the Director could not know
 }

@@ -92,7 +92,10 @@ func (w *words) flushed(key centrifuge.QueueKey) bool {
 
 // round is between two events after which a rate's bucket may be full again: a
 // new tenure, a leap of the clock.
-type round struct{ tenure, leaps int }
+type round struct {
+	tenure, leaps int
+	leapt         time.Time // virtual: when the last leap was
+}
 
 // meter is a token bucket of the witness's own.
 type meter struct {
@@ -101,11 +104,13 @@ type meter struct {
 	burst  float64
 	tokens float64
 	at     time.Time // virtual
-	free   time.Time // virtual; attempts until then may have been allowed in another round
+	before *meter    // that of the round before the leap which this one began with
 }
 
 // spend takes a token for an attempt, and reports whether there was one. Attempts
-// may be made up to slack after they were allowed.
+// may be made up to slack after they were allowed: an attempt is allowed when its job
+// is picked, and then the job is read. So one that is made soon after a leap may have
+// had its token before.
 func (w *words) spend(key centrifuge.QueueKey, p *centrifuge.QueuePolicy, now round, slack time.Duration) bool {
 	if p.Rate == 0 {
 		delete(w.meters, key)
@@ -118,19 +123,32 @@ func (w *words) spend(key centrifuge.QueueKey, p *centrifuge.QueuePolicy, now ro
 	m := w.meters[key]
 	if m == nil || m.round != now || m.rate != p.Rate || m.burst != burst {
 		fresh := &meter{round: now, rate: p.Rate, burst: burst, tokens: burst, at: time.Now()}
-		if m != nil && m.round != now {
-			fresh.free = fresh.at.Add(slack)
+		if m != nil && m.round.tenure == now.tenure && m.rate == p.Rate && m.burst == burst {
+			fresh.before = m
 		}
 		m = fresh
 		w.meters[key] = m
 	}
-	if time.Now().Before(m.free) {
-		return true
+	if time.Since(now.leapt) > slack {
+		m.before = nil
 	}
+	for before := m.before; before != nil; before = before.before {
+		if before.take(slack) {
+			return true
+		}
+	}
+	return m.take(slack)
+}
+
+// take takes a token, unless there is none.
+func (m *meter) take(slack time.Duration) bool {
 	m.tokens = min(m.burst, m.tokens+m.rate*time.Since(m.at).Seconds())
 	m.at = time.Now()
+	if m.tokens < 1-m.rate*slack.Seconds()-0.001 {
+		return false
+	}
 	m.tokens--
-	return m.tokens >= -m.rate*slack.Seconds()-0.001
+	return true
 }
 
 // setting takes down that a policy is being set.
