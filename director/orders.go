@@ -52,16 +52,18 @@ func (o *orders) add(what order, now time.Time) {
 	o.mu.at[what] = now
 }
 
-// flushes and retries report whether there is an order that a job of the queue has
-// not obeyed which stands as it does since that moment.
+// flushes reports whether there is an order to archive a job of the queue that stands
+// as it does since that moment.
 func (o *orders) flushes(key centrifuge.QueueKey, since time.Time) bool {
-	return o.hold(key, true, since)
-}
-func (o *orders) retries(key centrifuge.QueueKey, since time.Time) bool {
-	return o.hold(key, false, since)
+	return o.given(key, true, since)
 }
 
-func (o *orders) hold(key centrifuge.QueueKey, flush bool, since time.Time) bool {
+// retries is as flushes, for an order to retry.
+func (o *orders) retries(key centrifuge.QueueKey, since time.Time) bool {
+	return o.given(key, false, since)
+}
+
+func (o *orders) given(key centrifuge.QueueKey, flush bool, since time.Time) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.mu.at) == 0 {
