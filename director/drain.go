@@ -51,7 +51,8 @@ type DrainOptions struct {
 	// Observe, if given, is told of transitions as that of [Options] is.
 	Observe func([]centrifuge.Event)
 
-	// Progress, if given, hears the JobDB's ledger after each batch.
+	// Progress, if given, hears the JobDB's ledger after each batch. Several calls may
+	// be under way at once.
 	Progress func(Ledger)
 
 	CommitInterval time.Duration

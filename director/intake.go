@@ -43,6 +43,8 @@ type Receipt struct {
 type intakes struct {
 	bytes   atomic.Int64
 	diskLow atomic.Bool
+	submits atomic.Int64  // that are being made durable
+	turn    chan struct{} // capacity 1: a token while a transfer gives way
 
 	mu struct {
 		sync.Mutex
@@ -52,7 +54,7 @@ type intakes struct {
 }
 
 func newIntakes() *intakes {
-	s := &intakes{}
+	s := &intakes{turn: make(chan struct{}, 1)}
 	s.mu.transactions = make(map[string]chan struct{})
 	s.mu.ids = make(map[centrifuge.ID]chan struct{})
 	return s
@@ -144,6 +146,8 @@ func (t *tenure) submit(ctx context.Context, s Submission, ids *centrifuge.IDs) 
 		return Receipt{}, err
 	}
 	defer t.intake.bytes.Add(-size)
+	t.intake.submits.Add(1)
+	defer t.intake.submits.Add(-1)
 	if len(given.ids) > 0 {
 		if err := t.reserve(ctx, given); err != nil {
 			return Receipt{}, err

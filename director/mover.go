@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"centrifuge"
 	"centrifuge/jobdb"
 )
@@ -158,22 +160,23 @@ type parcel struct {
 	lives []centrifuge.Life
 }
 
-// bringJobs brings the jobs, one parcel after the other, and gets the next one
-// ready meanwhile.
+// carriers is how many parcels are brought at once, while the next one is packed.
+const carriers = 2
+
 func (m *mover) bringJobs(ctx context.Context) error {
-	packing, stop := context.WithCancel(ctx)
-	defer stop()
 	parcels := make(chan parcel)
-	packed := make(chan error, 1)
-	go func() {
+	work, ctx := errgroup.WithContext(ctx)
+	work.Go(func() error {
 		defer close(parcels)
-		packed <- m.pack(packing, parcels)
-	}()
-	defer func() {
-		stop()
-		for range parcels { // until pack has ended
-		}
-	}()
+		return m.pack(ctx, parcels)
+	})
+	for range carriers {
+		work.Go(func() error { return m.carry(ctx, parcels) })
+	}
+	return work.Wait()
+}
+
+func (m *mover) carry(ctx context.Context, parcels <-chan parcel) error {
 	for p := range parcels {
 		if err := m.offer(ctx, Transfer{Jobs: p.jobs}); err != nil {
 			return err
@@ -192,7 +195,7 @@ func (m *mover) bringJobs(ctx context.Context) error {
 			m.o.Progress(m.t.books.total())
 		}
 	}
-	return <-packed
+	return nil
 }
 
 // pack reads the jobs that are left, with their histories, and sends them in
