@@ -23,7 +23,7 @@ func flagValues() map[string]string {
 		"log-format": "json", "otlp-endpoint": "http://o:1", "spares": "21", "jobdb-max-size": "22MiB", "jobdb-max-age": "23m", "drains": "24",
 		"alert-rules": "/r", "history-retention": "25h", "key-file": "/y", "public-url": "https://p.example",
 		"oidc-issuer": "https://i.example", "oidc-client-id": "a", "oidc-client-secret-file": "/s", "oidc-command-client-id": "b", "oidc-mapping": "/m",
-		"name": "n", "advertise": "http://h:1", "peer-ca-file": "/q", "consul": "c:1", "lease-ttl": "26s",
+		"name": "n", "advertise": "http://h:1", "peer-ca-file": "/q", "consul": "c:1", "consul-prefix": "f", "lease-ttl": "26s",
 		"mysql": "h1:1,h2:2", "mysql-user": "u", "mysql-password-file": "/w", "mysql-prefix": "x_", "mysql-tls": "true",
 	}
 }
@@ -118,10 +118,11 @@ func TestRoleOptionsAreChecked(t *testing.T) {
 	whole := []string{"--consul", "127.0.0.1:1", "--mysql", "127.0.0.1:1", "--archive", t.TempDir()}
 	for _, role := range []string{"director", "manager"} {
 		for mistake, args := range map[string][]string{
-			"--mysql":     {"--archive", t.TempDir()},
-			"--archive":   {"--mysql", "127.0.0.1:1"},
-			"--lease-ttl": append([]string{"--lease-ttl", "1s"}, whole...),
-			"--advertise": append([]string{"--advertise", "10.0.0.1:7800"}, whole...),
+			"--mysql":         {"--archive", t.TempDir()},
+			"--archive":       {"--mysql", "127.0.0.1:1"},
+			"--lease-ttl":     append([]string{"--lease-ttl", "1s"}, whole...),
+			"--consul-prefix": append([]string{"--consul-prefix", "a/b"}, whole...),
+			"--advertise":     append([]string{"--advertise", "10.0.0.1:7800"}, whole...),
 		} {
 			r := call(t, "", append([]string{role}, args...)...)
 			if r.code() != exitUsage || !strings.Contains(r.err.Error(), mistake) {

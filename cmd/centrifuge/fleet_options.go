@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -39,6 +40,9 @@ func (o *manageOptions) check() error {
 	return nil
 }
 
+// fleetName is what a fleet may be called: a part of a key, and of a name in DNS.
+var fleetName = regexp.MustCompile(`^[0-9A-Za-z]([0-9A-Za-z-]{0,40}[0-9A-Za-z])?$`) //nolint:gochecknoglobals // a constant, were there such patterns
+
 // sharedOptions are those of the processes of a fleet: who they are, and where they
 // meet.
 type sharedOptions struct {
@@ -46,8 +50,9 @@ type sharedOptions struct {
 	advertise string
 	peerCA    string
 
-	consul   string
-	leaseTTL time.Duration
+	consul       string
+	consulPrefix string
+	leaseTTL     time.Duration
 
 	mysql             []string
 	mysqlUser         string
@@ -61,6 +66,7 @@ func (o *sharedOptions) addTo(fs *pflag.FlagSet) {
 	fs.StringVar(&o.advertise, "advertise", "", "`URL` under which the others of the fleet and clients reach this process (default the listener's)")
 	fs.StringVar(&o.peerCA, "peer-ca-file", "", "PEM `file` with the authorities that the others' certificates are verified against (default the system's)")
 	fs.StringVar(&o.consul, "consul", "", "`address` of the Consul agent, as host:port or URL (default as CONSUL_HTTP_ADDR has it)")
+	fs.StringVar(&o.consulPrefix, "consul-prefix", "centrifuge", "`name` of the fleet in Consul: its keys lie under it, and its Directors are the service NAME-director")
 	fs.DurationVar(&o.leaseTTL, "lease-ttl", consul.DefaultTTL, "how long the lease of a JobDB outlasts a Director that died; half of it is how long one lives on without Consul")
 	fs.StringSliceVar(&o.mysql, "mysql", nil, "`address` of a MySQL server that JobDBs lie on, host:port or the path of a socket; may be repeated")
 	fs.StringVar(&o.mysqlUser, "mysql-user", "centrifuge", "`name` of its user, who may create and drop schemas of the prefix")
@@ -72,6 +78,9 @@ func (o *sharedOptions) addTo(fs *pflag.FlagSet) {
 func (o *sharedOptions) check() error {
 	if len(o.mysql) == 0 {
 		return usagef("--mysql: name the servers that JobDBs lie on")
+	}
+	if !fleetName.MatchString(o.consulPrefix) {
+		return usagef("--consul-prefix %q: want letters, digits and -", o.consulPrefix)
 	}
 	if o.leaseTTL < consul.MinTTL || o.leaseTTL > consul.MaxTTL {
 		return usagef("--lease-ttl %s: want %s to %s", o.leaseTTL, consul.MinTTL, consul.MaxTTL)
@@ -125,6 +134,9 @@ func hostOf(text string) (string, error) {
 
 func (o *sharedOptions) newClient(logger *slog.Logger) (*consul.Client, error) {
 	return consul.New(consul.Options{
-		Address: o.consul, TTL: o.leaseTTL, Owner: o.name, OwnerAddress: o.advertise, Logger: logger,
+		Address: o.consul, Prefix: o.consulPrefix + "/lease/", TTL: o.leaseTTL, Owner: o.name, OwnerAddress: o.advertise, Logger: logger,
 	})
 }
+
+// service is what the fleet's Directors are called in Consul.
+func (o *sharedOptions) service() string { return o.consulPrefix + "-director" }

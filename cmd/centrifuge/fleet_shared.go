@@ -20,8 +20,6 @@ import (
 )
 
 const (
-	// serviceName is what Directors are called in Consul.
-	serviceName = "centrifuge-director"
 	// urlKey is where a registration has the URL of its Director.
 	urlKey = "url"
 	// aliveFor is how long a Director that died stays on the list of those that live.
@@ -34,8 +32,9 @@ const (
 // Consul.
 type shared struct {
 	*fleet
-	consul *consul.Client
-	pool   *mysql.Pool
+	consul  *consul.Client
+	service string // what its Directors are called in Consul
+	pool    *mysql.Pool
 }
 
 func openShared(o *sharedOptions, logger *slog.Logger) (*shared, error) {
@@ -58,8 +57,8 @@ func openShared(o *sharedOptions, logger *slog.Logger) (*shared, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := newFleet(o.name, consulstore.NewCatalog(client, ""), consulstore.NewLeases(client), pool, logger)
-	return &shared{fleet: f, consul: client, pool: pool}, nil
+	f := newFleet(o.name, consulstore.NewCatalog(client, o.consulPrefix+"/catalog/"), consulstore.NewLeases(client), pool, logger)
+	return &shared{fleet: f, consul: client, service: o.service(), pool: pool}, nil
 }
 
 func (s *shared) close() error {
@@ -83,7 +82,7 @@ func (s *shared) register(advertise string) (served func(), run func(context.Con
 			s.logger.ErrorContext(ctx, "cannot register", "error", err)
 			return
 		}
-		service := consul.Service{Name: serviceName, ID: serviceName + ":" + s.owner.Name, Address: address, Meta: map[string]string{
+		service := consul.Service{Name: s.service, ID: s.service + ":" + s.owner.Name, Address: address, Meta: map[string]string{
 			urlKey: advertise, "name": s.owner.Name,
 		}}
 		for {
@@ -107,9 +106,10 @@ func (s *shared) register(advertise string) (served func(), run func(context.Con
 
 // peers are the Directors of a fleet, over RPC. They implement [manager.Directors].
 type peers struct {
-	consul *consul.Client
-	token  string
-	caFile string
+	consul  *consul.Client
+	service string
+	token   string
+	caFile  string
 
 	mu struct {
 		sync.Mutex
@@ -120,7 +120,7 @@ type peers struct {
 var _ manager.Directors = (*peers)(nil)
 
 func newPeers(c *consul.Client, o *roleOptions) (*peers, error) {
-	p := &peers{consul: c, caFile: o.peerCA}
+	p := &peers{consul: c, service: o.service(), caFile: o.peerCA}
 	p.mu.clients = make(map[string]*client.Client)
 	var err error
 	p.token, err = (&remote{tokenFile: o.tokenFile}).token()
@@ -129,7 +129,7 @@ func newPeers(c *consul.Client, o *roleOptions) (*peers, error) {
 
 // Status implements [manager.Directors]: it asks all of them at once.
 func (p *peers) Status(ctx context.Context) ([]manager.Director, error) {
-	services, err := p.consul.Services(ctx, serviceName)
+	services, err := p.consul.Services(ctx, p.service)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +156,7 @@ func (p *peers) Status(ctx context.Context) ([]manager.Director, error) {
 
 // Cycle implements [manager.Directors].
 func (p *peers) Cycle(ctx context.Context, name string) (before, now string, err error) {
-	services, err := p.consul.Services(ctx, serviceName)
+	services, err := p.consul.Services(ctx, p.service)
 	if err != nil {
 		return "", "", err
 	}

@@ -15,9 +15,6 @@ import (
 	"centrifuge/manager"
 )
 
-// DefaultPrefix is what the keys of a catalog begin with.
-const DefaultPrefix = "centrifuge/catalog/"
-
 // Catalog has a key for each record. It implements [manager.Catalog].
 type Catalog struct {
 	client *consul.Client
@@ -34,11 +31,9 @@ type entry struct {
 	After uint64 `json:"after,omitempty"`
 }
 
-// NewCatalog returns the catalog under the prefix, [DefaultPrefix] if that is empty.
+// NewCatalog returns the catalog whose keys begin with the prefix, and which has all
+// of those.
 func NewCatalog(client *consul.Client, prefix string) *Catalog {
-	if prefix == "" {
-		prefix = DefaultPrefix
-	}
 	return &Catalog{client: client, prefix: prefix}
 }
 
