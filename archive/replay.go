@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"time"
 
@@ -53,8 +54,8 @@ func (a *Archive) MarkReplayed(ctx context.Context, replays []Replay) error {
 		byObject[r.Entry.Object] = append(byObject[r.Entry.Object],
 			markLine{Format: format, ID: r.Entry.JobID, ReplayedAs: r.As, ReplayedAt: instant(r.At)})
 	}
-	for object, marks := range byObject {
-		if err := a.putMarks(ctx, object, marks); err != nil {
+	for _, object := range slices.Sorted(maps.Keys(byObject)) {
+		if err := a.putMarks(ctx, object, byObject[object]); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"time"
 
 	"centrifuge"
 	"centrifuge/delivery"
@@ -27,6 +28,9 @@ func (c *courier) Deliver(ctx context.Context, job *centrifuge.Job, attempt uint
 	defer cancel()
 	defer context.AfterFunc(p.life, cancel)()
 	result := c.inner.Deliver(ctx, job, attempt)
+	if ctx.Err() != nil { // many are cut off at once, in no order but this
+		time.Sleep(p.run.apart("cut off", job, attempt))
+	}
 	if !p.run.witness.answered(p, t, &result) {
 		return interrupted()
 	}

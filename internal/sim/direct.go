@@ -51,7 +51,11 @@ func (d direct) Deliver(ctx context.Context, job *centrifuge.Job, attempt uint32
 	if timeout == 0 {
 		timeout = centrifuge.DefaultTimeout
 	}
-	timer := time.NewTimer(min(reply.latency, timeout))
+	wait := reply.latency
+	if wait > timeout {
+		wait = timeout + d.world.run.apart("timed out", job, attempt)
+	}
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

@@ -59,7 +59,7 @@ func newPlan(seed uint64) plan {
 			InitialLimit:      oneOf(r, 0, 1, 4),
 			FailureRun:        oneOf(r, 0, 2, 5),
 		},
-		CommitInterval: oneOf(r, 0, time.Microsecond, 20*time.Millisecond, 3*time.Second),
+		CommitInterval: oneOf(r, 0, time.Microsecond, 20*time.Millisecond, 3*time.Second+1_234_567),
 		MaxUnflushed:   oneOf(r, 0, 0, 1, 7),
 		CacheBytes:     oneOf[int64](r, 0, 1, 2000, 20_000),
 		MaxIntakeBytes: oneOf[int64](r, 0, 0, 6_000),

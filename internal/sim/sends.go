@@ -140,6 +140,13 @@ func limit(policy, option int) int {
 	}
 }
 
+// apart is a moment of the attempt's own, less than a millisecond, which keeps it
+// from ending at the same instant as other things that take whole seconds: what
+// happens at the same instant happens in no particular order.
+func (r *run) apart(what string, job *centrifuge.Job, attempt uint32) time.Duration {
+	return between(dice(r.plan.seed, what, number(job.ID.String()), uint64(attempt)), time.Nanosecond, time.Millisecond)
+}
+
 // answered takes down the end of an attempt, and reports whether the process
 // that made it lives to hear of it.
 func (w *witness) answered(p *process, t *try, r *delivery.Result) bool {
