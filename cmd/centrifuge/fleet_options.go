@@ -41,7 +41,7 @@ func (o *manageOptions) check() error {
 }
 
 // fleetName is what a fleet may be called: a part of a key, and of a name in DNS.
-var fleetName = regexp.MustCompile(`^[0-9A-Za-z]([0-9A-Za-z-]{0,40}[0-9A-Za-z])?$`) //nolint:gochecknoglobals // a constant, were there such patterns
+var fleetName = regexp.MustCompile(`^[0-9A-Za-z]([0-9A-Za-z-]{0,40}[0-9A-Za-z])?$`)
 
 // sharedOptions are those of the processes of a fleet: who they are, and where they
 // meet.
