@@ -55,3 +55,17 @@ func TestPoolWithoutFolder(t *testing.T) {
 		t.Errorf("got %v, %v; want a server that says what is wrong", servers, err)
 	}
 }
+
+// The folder may be given as it is typed, such as the default ./data.
+func TestPoolOfARelativeFolder(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.Mkdir("data", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := sqlite.NewPool("data", nil).Create(t.Context(), sqlite.Local, jobdb.Name(1)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat("data/" + jobdb.Name(1) + ".db"); err != nil {
+		t.Error(err)
+	}
+}

@@ -189,6 +189,10 @@ func connect(path, mode string, pragmas ...string) (*sql.DB, error) {
 		query.Set("mode", "ro")
 		query.Set("immutable", "1")
 	}
+	path, err := filepath.Abs(path) // SQLite takes the start of a relative one for a host
+	if err != nil {
+		return nil, err
+	}
 	file := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: query.Encode()}
 	connector, err := sqlite.NewConnector(file.String())
 	if err != nil {
