@@ -80,6 +80,9 @@ func (r *Recorder) Flush(ctx context.Context) error {
 // store hands what was counted to the store. What it may already have is handed
 // over as it was, before anything that came later.
 func (r *Recorder) store(ctx context.Context) error {
+	if err := r.o.Store.ready(ctx); err != nil {
+		return err
+	}
 	for fresh := range 2 {
 		if fresh == 1 {
 			r.take()

@@ -1,6 +1,7 @@
 package visibility
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -33,16 +34,38 @@ func (s *Store) putGap(w *Write, g Gap) {
 // Gaps returns the times within the range of which something is missing, the oldest
 // first. Those that touch and have the same reason are one.
 func (s *Store) Gaps(ctx context.Context, r Range) ([]Gap, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.gapsOf(ctx, r)
+	var gaps []Gap
+	err := s.read(ctx, func(books []*book) (err error) {
+		gaps, err = gapsOf(ctx, books, r)
+		return err
+	})
+	return gaps, err
 }
 
-func (s *Store) gapsOf(ctx context.Context, r Range) ([]Gap, error) {
+func gapsOf(ctx context.Context, books []*book, r Range) (gaps []Gap, err error) {
+	for _, b := range books {
+		if gaps, err = b.appendGaps(ctx, gaps, r); err != nil {
+			return nil, fmt.Errorf("read what is missing: %w", err)
+		}
+	}
+	slices.SortStableFunc(gaps, func(a, b Gap) int {
+		return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.Why, b.Why))
+	})
+	joined := gaps[:0]
+	for _, g := range gaps {
+		if n := len(joined); n > 0 && !g.From.After(joined[n-1].To) && g.Why == joined[n-1].Why {
+			joined[n-1].To = later(joined[n-1].To, g.To)
+			continue
+		}
+		joined = append(joined, g)
+	}
+	return joined, nil
+}
+
+func (b *book) appendGaps(ctx context.Context, gaps []Gap, r Range) ([]Gap, error) {
 	from, to := minuteOf(r.From), minuteOf(r.To)
-	var gaps []Gap
-	err := s.eachDay(ctx, from, to, func(d Day) error {
-		return s.o.Backend.Scan(ctx, d, key(spaceGaps, 0, 0), key(spaceGaps, minutesOfDay, 0), func(_ uint64, data []byte) error {
+	err := b.eachDay(ctx, from, to, func(d Day) error {
+		return b.from.Scan(ctx, d, key(spaceGaps, 0, 0), key(spaceGaps, minutesOfDay, 0), func(_ uint64, data []byte) error {
 			r := reader{b: data}
 			begin := d.first() + minute(r.count())
 			end := begin + minute(r.count())
@@ -53,17 +76,5 @@ func (s *Store) gapsOf(ctx context.Context, r Range) ([]Gap, error) {
 			return r.err
 		})
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read what is missing: %w", err)
-	}
-	slices.SortStableFunc(gaps, func(a, b Gap) int { return a.From.Compare(b.From) })
-	joined := gaps[:0]
-	for _, g := range gaps {
-		if n := len(joined); n > 0 && !g.From.After(joined[n-1].To) && g.Why == joined[n-1].Why {
-			joined[n-1].To = later(joined[n-1].To, g.To)
-			continue
-		}
-		joined = append(joined, g)
-	}
-	return joined, nil
+	return gaps, err
 }

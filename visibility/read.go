@@ -27,14 +27,15 @@ func (s *Store) Series(ctx context.Context, f Filter, r Range, step time.Duratio
 	if to <= from {
 		return nil, nil
 	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+	var gaps []Gap
 	cells := make([]cell, n)
-	err := s.sum(ctx, f, from, to, int(width), wantAll, func(m minute) *cell { return &cells[(m-first)/width] })
-	if err != nil {
-		return nil, err
-	}
-	gaps, err := s.gapsOf(ctx, r)
+	err := s.read(ctx, func(books []*book) (err error) {
+		err = sum(ctx, books, f, r, int(width), wantAll, func(m minute) *cell { return &cells[(m-first)/width] })
+		if err == nil {
+			gaps, err = gapsOf(ctx, books, r)
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -56,13 +57,17 @@ func (s *Store) Series(ctx context.Context, f Filter, r Range, step time.Duratio
 
 // Summary returns the counts of the filter's queues over the range.
 func (s *Store) Summary(ctx context.Context, f Filter, r Range) (Summary, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	c, err := s.total(ctx, f, r, wantAll)
-	if err != nil {
-		return Summary{}, err
-	}
-	gaps, err := s.gapsOf(ctx, r)
+	var (
+		c    cell
+		gaps []Gap
+	)
+	err := s.read(ctx, func(books []*book) (err error) {
+		err = sum(ctx, books, f, r, minutesOfDay, wantAll, func(minute) *cell { return &c })
+		if err == nil {
+			gaps, err = gapsOf(ctx, books, r)
+		}
+		return err
+	})
 	if err != nil {
 		return Summary{}, err
 	}
@@ -74,9 +79,7 @@ func (s *Store) Summary(ctx context.Context, f Filter, r Range) (Summary, error)
 // Breakdown returns how many attempts ended with each outcome and code, the most
 // first.
 func (s *Store) Breakdown(ctx context.Context, f Filter, r Range) ([]CodeCount, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	c, err := s.total(ctx, f, r, wantCounts)
+	c, err := s.counted(ctx, f, r)
 	if err != nil {
 		return nil, err
 	}
@@ -93,9 +96,7 @@ func (s *Store) Breakdown(ctx context.Context, f Filter, r Range) ([]CodeCount, 
 // ByAttempt returns how many jobs were delivered by each attempt number, ascending,
 // without those that delivered none.
 func (s *Store) ByAttempt(ctx context.Context, f Filter, r Range) ([]AttemptCount, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	c, err := s.total(ctx, f, r, wantCounts)
+	c, err := s.counted(ctx, f, r)
 	if err != nil {
 		return nil, err
 	}
@@ -110,25 +111,30 @@ func (s *Store) ByAttempt(ctx context.Context, f Filter, r Range) ([]AttemptCoun
 	return out, nil
 }
 
-// total adds up all that a filter selects over the range.
-func (s *Store) total(ctx context.Context, f Filter, r Range, what want) (*cell, error) {
+// counted adds up all that a filter selects over the range, without the sketches.
+func (s *Store) counted(ctx context.Context, f Filter, r Range) (*cell, error) {
 	var c cell
-	err := s.sum(ctx, f, minuteOf(r.From), minuteOf(r.To), minutesOfDay, what, func(minute) *cell { return &c })
+	err := s.read(ctx, func(books []*book) error {
+		return sum(ctx, books, f, r, minutesOfDay, wantCounts, func(minute) *cell { return &c })
+	})
 	return &c, err
 }
 
 // sum adds what a filter selects to the cells that into returns for a minute.
-func (s *Store) sum(ctx context.Context, f Filter, from, to minute, step int, what want, into func(minute) *cell) error {
-	scope, ok := s.scopeOf(f)
-	if !ok {
-		return nil
-	}
-	spans, err := s.plan(ctx, from, to, step)
-	if err == nil {
-		err = s.visit(ctx, spans, scope, what, func(m minute, _ uint32) *cell { return into(m) })
-	}
-	if err != nil {
-		return fmt.Errorf("read the record from %s to %s: %w", from.time(), to.time(), err)
+func sum(ctx context.Context, books []*book, f Filter, r Range, step int, what want, into func(minute) *cell) error {
+	from, to := minuteOf(r.From), minuteOf(r.To)
+	for _, b := range books {
+		scope, ok := b.scopeOf(f)
+		if !ok {
+			continue
+		}
+		spans, err := b.plan(ctx, from, to, step)
+		if err == nil {
+			err = b.visit(ctx, spans, scope, what, func(m minute, _ uint32) *cell { return into(m) })
+		}
+		if err != nil {
+			return fmt.Errorf("read the record from %s to %s: %w", from.time(), to.time(), err)
+		}
 	}
 	return nil
 }

@@ -139,36 +139,19 @@ func (s *Store) addSamples(ctx context.Context, samples []slotted) error {
 // Samples returns the latest attempts of a queue that were kept, the newest first:
 // those that ended with the code, or with any if it is nil.
 func (s *Store) Samples(ctx context.Context, queue centrifuge.QueueKey, code *Code) ([]Sample, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	id, ok := s.names.id(kindQueue, queue)
-	if !ok {
-		return nil, nil
-	}
-	from, to := key(spaceSamples, id, 0), key(spaceSamples, id, 1<<16-1)
-	if code != nil {
-		from = key(spaceSamples, id, int(code.number())<<slotBits)
-		to = from + 1<<slotBits - 1
-	}
-	days, err := s.o.Backend.Days(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read samples of %s to %s: %w", queue.Source, queue.Destination, err)
-	}
 	var out []Sample
-	for _, d := range slices.Backward(days) {
-		err := s.o.Backend.Scan(ctx, d, from, to, func(_ uint64, data []byte) error {
-			sample, err := readSample(data)
-			if id == 0 || sample.Source == queue.Source && sample.Destination == queue.Destination {
-				out = append(out, sample)
+	err := s.read(ctx, func(books []*book) error {
+		for _, b := range books {
+			found, err := b.samples(ctx, queue, code)
+			if err != nil {
+				return fmt.Errorf("read samples of %s to %s: %w", queue.Source, queue.Destination, err)
 			}
-			return err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("read samples of %s to %s: %w", queue.Source, queue.Destination, err)
+			out = append(out, found...)
 		}
-		if len(out) >= samplesShown || code != nil && len(out) >= samplesKept {
-			break
-		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	slices.SortFunc(out, func(a, b Sample) int { return b.Time.Compare(a.Time) })
 	kept, seen := out[:0], make(map[Code]int)
@@ -178,6 +161,40 @@ func (s *Store) Samples(ctx context.Context, queue centrifuge.QueueKey, code *Co
 		}
 	}
 	return kept, nil
+}
+
+// samples returns those of the latest days, at least as many as are shown if there
+// are so many.
+func (b *book) samples(ctx context.Context, queue centrifuge.QueueKey, code *Code) (out []Sample, err error) {
+	id, ok := b.names.id(kindQueue, queue)
+	if !ok {
+		return nil, nil
+	}
+	from, to := key(spaceSamples, id, 0), key(spaceSamples, id, 1<<16-1)
+	if code != nil {
+		from = key(spaceSamples, id, int(code.number())<<slotBits)
+		to = from + 1<<slotBits - 1
+	}
+	days, err := b.from.Days(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range slices.Backward(days) {
+		err := b.from.Scan(ctx, d, from, to, func(_ uint64, data []byte) error {
+			sample, err := readSample(data)
+			if id == 0 || sample.Source == queue.Source && sample.Destination == queue.Destination {
+				out = append(out, sample)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		if len(out) >= samplesShown || code != nil && len(out) >= samplesKept {
+			break
+		}
+	}
+	return out, nil
 }
 
 func appendSample(b []byte, s *Sample) []byte {

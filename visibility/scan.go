@@ -17,11 +17,11 @@ type span struct {
 
 // plan divides the minutes into spans, each of the coarsest level that is sealed,
 // fits, and is no coarser than coarsest. With a step no span crosses a multiple of it.
-func (s *Store) plan(ctx context.Context, from, to minute, step int) ([]span, error) {
+func (b *book) plan(ctx context.Context, from, to minute, step int) ([]span, error) {
 	var spans []span
-	err := s.eachDay(ctx, from, to, func(d Day) error {
+	err := b.eachDay(ctx, from, to, func(d Day) error {
 		begin, end := int(max(from-d.first(), 0)), int(min(to-d.first(), minutesOfDay))
-		sealed := s.whole[d]
+		sealed := b.whole[d]
 		if sealed.day && begin == 0 && end == minutesOfDay && step%minutesOfDay == 0 {
 			spans = append(spans, span{d, levelDay, 0, minutesOfDay})
 			return nil
@@ -70,11 +70,11 @@ func (c *scope) has(id uint32) bool {
 
 // visit reads the cells of the spans and adds each to the cell that into returns for
 // its first minute and its id, none if that is nil.
-func (s *Store) visit(ctx context.Context, spans []span, c scope, what want, into func(minute, uint32) *cell) error {
+func (b *book) visit(ctx context.Context, spans []span, c scope, what want, into func(minute, uint32) *cell) error {
 	for _, sp := range spans {
-		err := s.visitSpan(ctx, sp, c, what, into)
+		err := b.visitSpan(ctx, sp, c, what, into)
 		if errors.Is(err, ErrCorrupt) {
-			s.damaged.Store(int64(sp.day) + 1) // for the recorder to set aside
+			b.damaged.Store(int64(sp.day) + 1) // for the recorder to set aside, if it is its own
 		}
 		if err != nil {
 			return err
@@ -83,29 +83,29 @@ func (s *Store) visit(ctx context.Context, spans []span, c scope, what want, int
 	return nil
 }
 
-func (s *Store) visitSpan(ctx context.Context, sp span, c scope, what want, into func(minute, uint32) *cell) error {
+func (b *book) visitSpan(ctx context.Context, sp span, c scope, what want, into func(minute, uint32) *cell) error {
 	if what&wantCounts != 0 {
-		if err := s.visitBlocks(ctx, sp, c, countsOf(sp.level, c.kind), blockBits, (*cell).readCounts, into); err != nil {
+		if err := b.visitBlocks(ctx, sp, c, countsOf(sp.level, c.kind), blockBits, (*cell).readCounts, into); err != nil {
 			return err
 		}
 	}
 	if what&wantSketches != 0 {
-		if err := s.visitBlocks(ctx, sp, c, sketchesOf(sp.level, c.kind), sketchBits(sp.level), (*cell).readSketches, into); err != nil {
+		if err := b.visitBlocks(ctx, sp, c, sketchesOf(sp.level, c.kind), sketchBits(sp.level), (*cell).readSketches, into); err != nil {
 			return err
 		}
 	}
 	if sp.level == levelMinute {
-		return s.visitDeltas(ctx, sp, c, what, into)
+		return b.visitDeltas(ctx, sp, c, what, into)
 	}
 	return nil
 }
 
-func (s *Store) visitBlocks(
+func (b *book) visitBlocks(
 	ctx context.Context, sp span, c scope, of space, bits int, read func(*cell, *reader), into func(minute, uint32) *cell,
 ) error {
 	var scratch []byte
 	each := func(k uint64, data []byte) error {
-		data, err := s.packer.unpack(data, &scratch)
+		data, err := b.packer.unpack(data, &scratch)
 		if err != nil {
 			return err
 		}
@@ -121,8 +121,8 @@ func (s *Store) visitBlocks(
 		}
 		return r.err
 	}
-	for first, last := range s.ranges(c, bits) {
-		if err := s.o.Backend.Scan(ctx, sp.day, key(of, first, sp.from), key(of, last, sp.to-1), func(k uint64, data []byte) error {
+	for first, last := range b.ranges(sp, c, bits) {
+		if err := b.from.Scan(ctx, sp.day, key(of, first, sp.from), key(of, last, sp.to-1), func(k uint64, data []byte) error {
 			if at := startOf(k); at < sp.from || at >= sp.to {
 				return nil
 			}
@@ -134,8 +134,9 @@ func (s *Store) visitBlocks(
 	return nil
 }
 
-// ranges yields the blocks that a scope is in, one at a time.
-func (s *Store) ranges(c scope, bits int) func(yield func(first, last uint32) bool) {
+// ranges yields the blocks that a scope is in, one at a time; but all at once if the
+// span leaves nothing of a day out.
+func (b *book) ranges(sp span, c scope, bits int) func(yield func(first, last uint32) bool) {
 	return func(yield func(first, last uint32) bool) {
 		switch {
 		case c.ids != nil:
@@ -152,8 +153,10 @@ func (s *Store) ranges(c scope, bits int) func(yield func(first, last uint32) bo
 					return
 				}
 			}
+		case sp.from == 0 && sp.to == minutesOfDay:
+			yield(0, b.blocks(c.kind)<<blockBits>>bits)
 		default:
-			for block := range s.blocks(c.kind) << blockBits >> bits {
+			for block := range b.blocks(c.kind) << blockBits >> bits {
 				if !yield(block, block) {
 					return
 				}
@@ -163,9 +166,9 @@ func (s *Store) ranges(c scope, bits int) func(yield func(first, last uint32) bo
 }
 
 // visitDeltas reads what was flushed of minutes that are not sealed.
-func (s *Store) visitDeltas(ctx context.Context, sp span, c scope, what want, into func(minute, uint32) *cell) error {
+func (b *book) visitDeltas(ctx context.Context, sp span, c scope, what want, into func(minute, uint32) *cell) error {
 	from, to := key(spaceDeltas, uint32(sp.from), 0), key(spaceDeltas, uint32(sp.to), 0)-1
-	return s.o.Backend.Scan(ctx, sp.day, from, to, func(k uint64, data []byte) error {
+	return b.from.Scan(ctx, sp.day, from, to, func(k uint64, data []byte) error {
 		m := sp.day.first() + minute(blockOf(k))
 		r := reader{b: data}
 		for r.more() {
@@ -174,7 +177,7 @@ func (s *Store) visitDeltas(ctx context.Context, sp span, c scope, what want, in
 			case kindTotal:
 				id = 0
 			case kindDestination, kindSource:
-				id = s.names.parents(id)[c.kind]
+				id = b.names.parents(id)[c.kind]
 			case kindQueue:
 			}
 			var to, counts, sketches *cell
@@ -196,9 +199,9 @@ func (s *Store) visitDeltas(ctx context.Context, sp span, c scope, what want, in
 
 // scopeOf finds the cells whose sum is what a filter selects, and false if it
 // selects nothing that was ever recorded.
-func (s *Store) scopeOf(f Filter) (scope, bool) {
+func (b *book) scopeOf(f Filter) (scope, bool) {
 	one := func(k kind) (scope, bool) {
-		id, ok := s.names.id(k, centrifuge.QueueKey{Source: f.Source, Destination: f.Destination})
+		id, ok := b.names.id(k, centrifuge.QueueKey{Source: f.Source, Destination: f.Destination})
 		return scope{kind: k, ids: []uint32{id}}, ok
 	}
 	switch {
@@ -215,7 +218,7 @@ func (s *Store) scopeOf(f Filter) (scope, bool) {
 		}
 		ids := make([]uint32, 0, len(f.Among))
 		for _, source := range f.Among {
-			if id, ok := s.names.id(k, centrifuge.QueueKey{Source: source, Destination: f.Destination}); ok {
+			if id, ok := b.names.id(k, centrifuge.QueueKey{Source: source, Destination: f.Destination}); ok {
 				ids = append(ids, id)
 			}
 		}

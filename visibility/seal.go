@@ -14,9 +14,9 @@ type sealing struct {
 	hours [24]bool
 }
 
-func (s *Store) sealed(ctx context.Context, d Day) (out sealing, err error) {
+func (b *book) sealed(ctx context.Context, d Day) (out sealing, err error) {
 	total := countsOf(levelHour, kindTotal)
-	err = s.o.Backend.Scan(ctx, d, key(total, 0, 0), key(total, 0, minutesOfDay-1), func(k uint64, _ []byte) error {
+	err = b.from.Scan(ctx, d, key(total, 0, 0), key(total, 0, minutesOfDay-1), func(k uint64, _ []byte) error {
 		out.hours[startOf(k)/minutesOfHour] = true
 		return nil
 	})
@@ -24,7 +24,7 @@ func (s *Store) sealed(ctx context.Context, d Day) (out sealing, err error) {
 		return out, err
 	}
 	total = countsOf(levelDay, kindTotal)
-	err = s.o.Backend.Scan(ctx, d, key(total, 0, 0), key(total, 0, 0), func(uint64, []byte) error {
+	err = b.from.Scan(ctx, d, key(total, 0, 0), key(total, 0, 0), func(uint64, []byte) error {
 		out.day = true
 		return nil
 	})
@@ -168,11 +168,11 @@ func (s *Store) write(ctx context.Context, d Day, w *Write, seal func(*sealing))
 }
 
 // blocks is how many blocks of counts a kind has.
-func (s *Store) blocks(k kind) uint32 {
+func (b *book) blocks(k kind) uint32 {
 	if k == kindTotal {
 		return 1
 	}
-	return uint32(len(s.names.kinds[k].keys)-1)>>blockBits + 1
+	return uint32(len(b.names.kinds[k].keys)-1)>>blockBits + 1
 }
 
 // putCells writes the cells of one span in blocks.

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"centrifuge"
@@ -19,6 +19,14 @@ import (
 // fields mean the defaults.
 type StoreOptions struct {
 	Backend Backend
+
+	// Others, if there are any, are read together with what this store's recorder
+	// writes. Each keeps to MaxQueues for itself.
+	Others Others
+
+	// Late lets the backend be away when the store is opened: it is then opened by
+	// the recorder's first flush that succeeds, and until then queries fail.
+	Late bool
 
 	// Retention is how long a day is kept after it is over. Default 30 days.
 	Retention time.Duration
@@ -43,17 +51,16 @@ type StoreOptions struct {
 // made of minutes, and days of hours, in the same form, so that a query over a month
 // reads few rows.
 type Store struct {
-	o      StoreOptions
-	scale  scale
-	packer packer
+	o     StoreOptions
+	scale scale
 
 	// mu is held for writing while the backend changes, for reading by queries: they
 	// see a minute before or after its sealing.
-	mu    sync.RWMutex
-	names *names
-	whole map[Day]sealing // what of each day is sealed
+	mu     sync.RWMutex
+	opened bool
+	*book  // what the recorder writes
 
-	damaged atomic.Int64 // a day that turned out to be, plus 1; 0 for none
+	others *library // what other writers do; nil if there are none
 
 	// The recorder's goroutine alone uses these.
 	open  map[minute]bool // minutes that are not sealed
@@ -83,37 +90,56 @@ func OpenStore(ctx context.Context, o StoreOptions) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		o: o, scale: scale, packer: packer, names: newNames(o.MaxQueues), whole: make(map[Day]sealing),
+		o: o, scale: scale, book: newBook(o.Backend, &packer, o.MaxQueues),
 		open: make(map[minute]bool), hours: make(map[minute]bool), days: make(map[Day]bool),
 	}
-	days, err := o.Backend.Days(ctx)
+	if o.Others != nil {
+		s.others = newLibrary(o.Others, &packer)
+	}
+	if err := s.ready(ctx); err != nil {
+		if !o.Late {
+			return nil, err
+		}
+		o.Logger.Warn("the record of deliveries cannot be opened yet; what is counted is kept in memory for now", "error", err)
+	}
+	return s, nil
+}
+
+// ready reads what the backend holds, if that was not possible yet. The recorder's
+// goroutine alone calls it.
+func (s *Store) ready(ctx context.Context) error {
+	if s.opened {
+		return nil
+	}
+	s.book = newBook(s.o.Backend, s.packer, s.o.MaxQueues) // the last time may have ended halfway
+	days, err := s.o.Backend.Days(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("list the days of the record: %w", err)
+		return fmt.Errorf("list the days of the record: %w", err)
 	}
 	for _, d := range days {
 		err := s.load(ctx, d)
 		if errors.Is(err, ErrCorrupt) {
-			o.Logger.Error("a day of the record of deliveries is damaged; it is set aside and marked as missing", "day", d.String(), "error", err)
-			err = s.giveUp(ctx, d, o.Now())
+			s.o.Logger.Error("a day of the record of deliveries is damaged; it is set aside and marked as missing", "day", d.String(), "error", err)
+			err = s.giveUp(ctx, d, s.o.Now())
 		}
 		if err != nil {
-			return nil, fmt.Errorf("open the record of %s: %w", d, err)
+			return fmt.Errorf("open the record of %s: %w", d, err)
 		}
 	}
 	s.names.rest()
-	return s, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opened = true
+	return nil
 }
 
 // load learns a day's names, and what of it is not sealed.
 func (s *Store) load(ctx context.Context, d Day) error {
-	b := s.o.Backend
-	err := b.Scan(ctx, d, key(spaceNames, 0, 0), key(spaceNames, 0, 1<<16-1), func(_ uint64, data []byte) error {
-		return s.names.readNames(d, data)
-	})
-	if err != nil {
+	if err := s.learn(ctx, d); err != nil {
 		return err
 	}
-	err = b.Scan(ctx, d, key(spaceDeltas, 0, 0), key(spaceDeltas, minutesOfDay, 0), func(k uint64, _ []byte) error {
+	b := s.o.Backend
+	err := b.Scan(ctx, d, key(spaceDeltas, 0, 0), key(spaceDeltas, minutesOfDay, 0), func(k uint64, _ []byte) error {
 		s.open[d.first()+minute(blockOf(k))] = true
 		s.flush = max(s.flush, uint16(startOf(k)))
 		return nil
@@ -128,11 +154,8 @@ func (s *Store) load(ctx context.Context, d Day) error {
 	if err != nil {
 		return err
 	}
-	sealed, err := s.sealed(ctx, d)
-	if err != nil {
-		return err
-	}
-	if s.whole[d] = sealed; sealed.day {
+	sealed := s.whole[d]
+	if sealed.day {
 		return nil
 	}
 	s.days[d] = true
@@ -159,27 +182,56 @@ func (s *Store) giveUp(ctx context.Context, d Day, now time.Time) error {
 }
 
 // retain drops the oldest day if it is past the retention: one for each call, so
-// that a clock which is wrong for a while does not cost the whole record.
+// that a clock which is wrong for a while does not cost the whole record. It is
+// dropped for all writers, since one that has ended does not drop its own.
 func (s *Store) retain(ctx context.Context, now time.Time) error {
 	days, err := s.o.Backend.Days(ctx)
-	if err != nil || len(days) == 0 || (days[0] + 1).Start().Add(s.o.Retention).After(now) {
+	if err != nil {
 		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.o.Backend.Drop(ctx, days[0]); err != nil {
-		return fmt.Errorf("drop the record of %s: %w", days[0], err)
+	for d := range s.whole { // what another has dropped
+		if s.past(d, now) && !slices.Contains(days, d) {
+			s.forget(d)
+		}
 	}
-	s.forget(days[0])
+	s.mu.Unlock()
+	if s.o.Others != nil {
+		err := s.o.Others.ReadOthers(ctx, func(others []OtherWriter) error {
+			for i := range others {
+				for _, e := range others[i].Editions {
+					days = append(days, e.Day)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if len(days) == 0 || !s.past(slices.Min(days), now) {
+		return nil
+	}
+	oldest := slices.Min(days)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.o.Backend.Drop(ctx, oldest); err != nil {
+		return fmt.Errorf("drop the record of %s: %w", oldest, err)
+	}
+	s.forget(oldest)
 	return nil
 }
 
+// past reports whether a day is past the retention.
+func (s *Store) past(d Day, now time.Time) bool {
+	return !(d + 1).Start().Add(s.o.Retention).After(now)
+}
+
 func (s *Store) forget(d Day) {
-	s.names.drop(d)
+	s.book.forget(d)
 	maps.DeleteFunc(s.open, func(m minute, _ bool) bool { return m.day() == d })
 	maps.DeleteFunc(s.hours, func(m minute, _ bool) bool { return m.day() == d })
 	delete(s.days, d)
-	delete(s.whole, d)
 }
 
 // Close closes the backend.
@@ -212,22 +264,6 @@ func (s *Store) add(ctx context.Context, m minute, flush uint16, cells map[centr
 	}
 	names.done()
 	s.open[m], s.days[d] = true, true
-	return nil
-}
-
-// eachDay calls f for the days of the minutes that there is something of.
-func (s *Store) eachDay(ctx context.Context, from, to minute, f func(Day) error) error {
-	days, err := s.o.Backend.Days(ctx)
-	if err != nil {
-		return err
-	}
-	for _, d := range days {
-		if d.first() < to && (d+1).first() > from {
-			if err := f(d); err != nil {
-				return err
-			}
-		}
-	}
 	return nil
 }
 

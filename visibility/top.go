@@ -16,22 +16,29 @@ func (s *Store) Top(ctx context.Context, by By, f Filter, r Range, o Order, limi
 	if to <= from || limit <= 0 {
 		return nil, nil
 	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	rank := newRanking(s, by, f, from, to)
-	spans, err := s.plan(ctx, from, to, minutesOfDay)
-	if err == nil {
-		err = s.visit(ctx, spans, rank.scope, wantCounts, rank.count)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("rank from %s to %s: %w", from.time(), to.time(), err)
-	}
-	rank.flush()
-	best := rank.best(o, limit)
-	// Sketches are long: they are read of the rows that are shown only.
-	wanted := rank.narrow(best)
-	sketches := make([]cell, len(rank.rows))
-	err = s.visit(ctx, spans, wanted, wantSketches, func(_ minute, id uint32) *cell { return &sketches[rank.row(id)] })
+	rank := newRanking(by, from, to)
+	var (
+		best     []int
+		sketches []cell
+	)
+	err := s.read(ctx, func(books []*book) error {
+		lists := make([]*ranked, len(books))
+		for i, b := range books {
+			lists[i] = rank.open(b, f)
+			if err := lists[i].count(ctx); err != nil {
+				return err
+			}
+		}
+		best = rank.best(o, limit)
+		// Sketches are long: they are read of the rows that are shown only.
+		sketches = make([]cell, len(rank.rows))
+		for _, list := range lists {
+			if err := list.sketch(ctx, best, sketches); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("rank from %s to %s: %w", from.time(), to.time(), err)
 	}
@@ -46,19 +53,16 @@ func (s *Store) Top(ctx context.Context, by By, f Filter, r Range, o Order, limi
 	return rows, nil
 }
 
-// ranking adds up rows of which each is the sum of the cells of some ids.
+// ranking adds up rows, each of which has a name.
 type ranking struct {
-	names  *names
-	scope  scope
-	group  kind    // of the rows; what the cells are of may be finer
-	rowOf  []int32 // by id: the row's place plus 1; 0 for none
-	byName map[centrifuge.QueueKey]int32
-	rows   []*rankRow
-	from   minute
-	part   minute // of a sparkline
-	parts  int
-	open   *rankRow // the row that was last added to, at openAt
-	openAt minute
+	group    kind // of the rows
+	byName   map[centrifuge.QueueKey]int32
+	rows     []*rankRow
+	from, to minute
+	part     minute // of a sparkline
+	parts    int
+	last     *rankRow // the row that was last added to, at lastAt
+	lastAt   minute
 }
 
 type rankRow struct {
@@ -69,73 +73,102 @@ type rankRow struct {
 	sums  Counts
 }
 
-func newRanking(s *Store, by By, f Filter, from, to minute) *ranking {
-	r := &ranking{names: s.names, byName: make(map[centrifuge.QueueKey]int32), from: from, group: [...]kind{ByQueue: kindQueue, ByDestination: kindDestination, BySource: kindSource}[by]}
+func newRanking(by By, from, to minute) *ranking {
+	r := &ranking{
+		byName: make(map[centrifuge.QueueKey]int32), from: from, to: to,
+		group: [...]kind{ByQueue: kindQueue, ByDestination: kindDestination, BySource: kindSource}[by],
+	}
 	r.part = max(1, (to-from+SparkPoints-1)/SparkPoints)
 	if r.part > minutesOfHour {
 		r.part = (r.part + minutesOfHour - 1) / minutesOfHour * minutesOfHour
 	}
 	r.parts = int((to - from + r.part - 1) / r.part)
-	r.scope.kind = r.group
-	if r.group == kindDestination && (f.Source != "" || f.Among != nil) || r.group == kindSource && f.Destination != "" {
-		r.scope.kind = kindQueue
-	}
-	keys := s.names.kinds[r.scope.kind].keys
-	r.rowOf = make([]int32, len(keys))
-	if f.Source != "" || f.Destination != "" || f.Among != nil {
-		r.scope.ids = []uint32{}
-		for id, key := range keys {
-			if (f.Source == "" || key.Source == f.Source) && (f.Destination == "" || key.Destination == f.Destination) &&
-				(f.Among == nil || slices.Contains(f.Among, key.Source)) {
-				r.scope.ids = append(r.scope.ids, uint32(id))
-			}
-		}
-	}
 	return r
 }
 
+// ranked is one book's share of a ranking: each row is the sum of the cells of some
+// of its ids.
+type ranked struct {
+	*ranking
+	book  *book
+	spans []span
+	scope scope   // what the cells are of may be finer than what the rows are
+	rowOf []int32 // by id: the row's place plus 1; 0 for none
+}
+
+func (r *ranking) open(b *book, f Filter) *ranked {
+	l := &ranked{ranking: r, book: b, scope: scope{kind: r.group}}
+	if r.group == kindDestination && (f.Source != "" || f.Among != nil) || r.group == kindSource && f.Destination != "" {
+		l.scope.kind = kindQueue
+	}
+	keys := b.names.kinds[l.scope.kind].keys
+	l.rowOf = make([]int32, len(keys))
+	if f.Source != "" || f.Destination != "" || f.Among != nil {
+		l.scope.ids = []uint32{}
+		for id, key := range keys {
+			if (f.Source == "" || key.Source == f.Source) && (f.Destination == "" || key.Destination == f.Destination) &&
+				(f.Among == nil || slices.Contains(f.Among, key.Source)) {
+				l.scope.ids = append(l.scope.ids, uint32(id))
+			}
+		}
+	}
+	return l
+}
+
+// count adds the counts of the book to the rows.
+func (l *ranked) count(ctx context.Context) (err error) {
+	if l.spans, err = l.book.plan(ctx, l.from, l.to, minutesOfDay); err != nil {
+		return err
+	}
+	err = l.book.visit(ctx, l.spans, l.scope, wantCounts, func(m minute, id uint32) *cell {
+		l.draw()
+		at := l.row(id)
+		if at < 0 {
+			at = l.add(id)
+		}
+		l.last, l.lastAt = l.rows[at], m
+		return &l.last.cell
+	})
+	l.draw()
+	return err
+}
+
+// sketch adds the sketches of some rows to the cells, which are as many as the rows.
+func (l *ranked) sketch(ctx context.Context, rows []int, cells []cell) error {
+	return l.book.visit(ctx, l.spans, l.narrow(rows), wantSketches, func(_ minute, id uint32) *cell { return &cells[l.row(id)] })
+}
+
 // row is the place of the row that an id counts for, -1 if there is none yet.
-func (r *ranking) row(id uint32) int {
-	if int(id) >= len(r.rowOf) {
+func (l *ranked) row(id uint32) int {
+	if int(id) >= len(l.rowOf) {
 		return -1
 	}
-	return int(r.rowOf[id]) - 1
+	return int(l.rowOf[id]) - 1
 }
 
-// count returns the cell that takes the counts of an id.
-func (r *ranking) count(m minute, id uint32) *cell {
-	r.flush()
-	at := r.row(id)
-	if at < 0 {
-		at = r.add(id)
-	}
-	r.open, r.openAt = r.rows[at], m
-	return &r.open.cell
-}
-
-func (r *ranking) add(id uint32) int {
-	name := keyOf(r.group, r.names.key(r.scope.kind, id))
-	at := r.byName[name] // another id may have made the row
+func (l *ranked) add(id uint32) int {
+	name := keyOf(l.group, l.book.names.key(l.scope.kind, id))
+	at := l.byName[name] // another id, or another book's, may have made the row
 	if at == 0 {
-		r.rows = append(r.rows, &rankRow{name: name, spark: make([]int64, r.parts)})
-		at = int32(len(r.rows))
-		r.byName[name] = at
+		l.rows = append(l.rows, &rankRow{name: name, spark: make([]int64, l.parts)})
+		at = int32(len(l.rows))
+		l.byName[name] = at
 	}
-	r.rowOf[id] = at
+	l.rowOf[id] = at
 	return int(at) - 1
 }
 
-// flush draws what was added since in the row's sparkline.
-func (r *ranking) flush() {
-	if r.open == nil {
+// draw draws what was added since in the row's sparkline.
+func (r *ranking) draw() {
+	if r.last == nil {
 		return
 	}
 	attempts := int64(0)
-	for _, t := range r.open.cell.codes {
+	for _, t := range r.last.cell.codes {
 		attempts += t.n
 	}
-	r.open.spark[int((r.openAt-r.from)/r.part)] += attempts - r.open.seen
-	r.open.seen, r.open = attempts, nil
+	r.last.spark[int((r.lastAt-r.from)/r.part)] += attempts - r.last.seen
+	r.last.seen, r.last = attempts, nil
 }
 
 // best ranks the rows.
@@ -169,16 +202,16 @@ func weigh(c *Counts, o Order) float64 {
 }
 
 // narrow is the scope of the rows alone.
-func (r *ranking) narrow(rows []int) scope {
+func (l *ranked) narrow(rows []int) scope {
 	wanted := make(map[int]bool, len(rows))
 	for _, at := range rows {
 		wanted[at] = true
 	}
 	ids := []uint32{}
-	for id := range r.rowOf {
-		if at := r.row(uint32(id)); at >= 0 && wanted[at] {
+	for id := range l.rowOf {
+		if at := l.row(uint32(id)); at >= 0 && wanted[at] {
 			ids = append(ids, uint32(id))
 		}
 	}
-	return scope{kind: r.scope.kind, ids: ids}
+	return scope{kind: l.scope.kind, ids: ids}
 }
