@@ -19,10 +19,11 @@ import (
 //
 // While a Director refuses or cannot be reached, another one is tried. Once a call
 // has left open whether its Director stored the batch, no other gets it: the call is
-// repeated there under the same transaction id, for as long as that Director would
-// recognise it, and all others are asked for the transaction, which comes to one of
-// them if that Director is gone and its JobDB is drained. So the batch is enqueued
-// at most once.
+// repeated there under the same transaction id, for as long as that Director has the
+// same JobDB, and all others are asked for the transaction, which comes to one of
+// them if that Director is gone and its JobDB is drained. Only when one that has all
+// of that JobDB's transactions does not know this one, the batch is handed to
+// another. So it is enqueued at most once.
 //
 // An error is an [*UnknownError] if that is not settled before ctx ends or RetryFor
 // is over. After any other error nothing is stored.
@@ -33,7 +34,7 @@ func (f *Fleet) Submit(ctx context.Context, req *pb.SubmitRequest) (*pb.SubmitRe
 		}
 	}
 	t := f.try()
-	for {
+	for changes := 0; ; {
 		m, wait, err := f.pick(ctx)
 		if err == nil && wait > 0 {
 			err = fmt.Errorf("no Director can be reached: %w", m.lastError())
@@ -41,6 +42,7 @@ func (f *Fleet) Submit(ctx context.Context, req *pb.SubmitRequest) (*pb.SubmitRe
 		if err == nil {
 			var jobDB string
 			if jobDB, err = m.identify(ctx); err == nil {
+				begun := time.Now()
 				var resp *pb.SubmitResponse
 				resp, err = m.submit(ctx, req, jobDB)
 				switch outcomeOf(err) {
@@ -51,8 +53,17 @@ func (f *Fleet) Submit(ctx context.Context, req *pb.SubmitRequest) (*pb.SubmitRe
 					return nil, submitError(req, err)
 				case unknown:
 					m.failed(err, 0)
-					return f.resolve(ctx, t, m, jobDB, req, err)
-				case notStored, foreign:
+					resp, err = f.resolve(ctx, t, m, jobDB, req, begun, err)
+					if !errors.Is(err, errNotStored) {
+						return resp, err
+					}
+					continue
+				case foreign: // it went over to another JobDB a moment ago
+					m.forget()
+					if changes++; changes <= maxChanges {
+						continue
+					}
+				case notStored:
 				}
 			} else if outcomeOf(err) == refused {
 				return nil, submitError(req, err)
@@ -69,10 +80,22 @@ func (f *Fleet) Submit(ctx context.Context, req *pb.SubmitRequest) (*pb.SubmitRe
 	}
 }
 
-// resolve finds out what became of a Submit that m may have stored while its JobDB
-// was the one of that name.
+// maxChanges is how many times a Director may turn out to have another JobDB than it
+// had said before that counts as a failure.
+const maxChanges = 3
+
+// errNotStored means that a Submit whose outcome was unknown has not been stored.
+var errNotStored = errors.New("it was not stored")
+
+// settledFor is how long after a Submit was begun it can be told by its absence that
+// it was not stored. Directors bring along the transactions of 15 minutes.
+const settledFor = 10 * time.Minute
+
+// resolve finds out what became of a Submit that was begun then, and that m may have
+// stored while its JobDB was the one of that name. It returns [errNotStored] if it
+// has become certain that nobody has, or will.
 func (f *Fleet) resolve(
-	ctx context.Context, t *try, m *member, jobDB string, req *pb.SubmitRequest, cause error,
+	ctx context.Context, t *try, m *member, jobDB string, req *pb.SubmitRequest, begun time.Time, cause error,
 ) (*pb.SubmitResponse, error) {
 	id := req.GetTransactionId()
 	gone := false // m does not know the transactions of that JobDB any more
@@ -97,7 +120,8 @@ func (f *Fleet) resolve(
 			}
 			cause = err
 		}
-		found := f.ask(ctx, []string{id})[id]
+		known, settled := f.ask(ctx, []string{id}, jobDB)
+		found := known[id]
 		switch state := found.tx.GetState(); {
 		case state == pb.TransactionState_TRANSACTION_STATE_COMMITTED,
 			state == pb.TransactionState_TRANSACTION_STATE_PREPARED && req.GetPrepare():
@@ -105,6 +129,8 @@ func (f *Fleet) resolve(
 			return &pb.SubmitResponse{TransactionId: id, JobIds: found.tx.GetJobIds(), State: state, Deadline: found.tx.GetDeadline()}, nil
 		case state == pb.TransactionState_TRANSACTION_STATE_ABORTED:
 			return nil, &AbortedError{id}
+		case found.tx == nil && settled && !req.GetPrepare() && time.Since(begun) < settledFor:
+			return nil, errNotStored
 		}
 	}
 }

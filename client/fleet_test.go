@@ -34,6 +34,7 @@ type member struct {
 	refuse       func() error    // nil: nothing is refused
 	lose         map[string]bool // calls whose answer is lost after it has done what it was asked for, by procedure
 	down         bool            // nobody listens
+	settled      string          // a JobDB all of whose transactions were brought here
 }
 
 func (m *member) Submit(_ context.Context, req *connect.Request[pb.SubmitRequest]) (*connect.Response[pb.SubmitResponse], error) {
@@ -77,7 +78,7 @@ func (m *member) Commit(_ context.Context, req *connect.Request[pb.CommitRequest
 func (m *member) Transactions(_ context.Context, req *connect.Request[pb.TransactionsRequest]) (*connect.Response[pb.TransactionsResponse], error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	resp := &pb.TransactionsResponse{Jobdb: m.jobDB, Load: m.load}
+	resp := &pb.TransactionsResponse{Jobdb: m.jobDB, Load: m.load, Settled: m.settled != "" && m.settled == req.Msg.GetJobdb()}
 	for _, id := range req.Msg.GetIds() {
 		state, known := m.transactions[id]
 		if !known {
@@ -236,7 +237,7 @@ func TestFleetPrefersTheLessLoaded(t *testing.T) {
 }
 
 // lost has the answer to a Submit lost; which member got it is returned.
-func lost(t *testing.T, hosts network, f *client.Fleet, during func(got *member)) (*pb.SubmitResponse, error) {
+func lost(t *testing.T, hosts network, f *client.Fleet, prepare bool, during func(got *member)) (*pb.SubmitResponse, error) {
 	t.Helper()
 	for _, m := range hosts {
 		m.lose[centrifugev1connect.JobServiceSubmitProcedure] = true
@@ -249,7 +250,9 @@ func lost(t *testing.T, hosts network, f *client.Fleet, during func(got *member)
 	}
 	answers := make(chan answer, 1)
 	go func() {
-		resp, err := f.Submit(ctx, batch("tx"))
+		req := batch("tx")
+		req.Prepare = prepare
+		resp, err := f.Submit(ctx, req)
 		answers <- answer{resp, err}
 	}()
 	synctest.Wait()
@@ -267,7 +270,7 @@ func TestLostAnswerIsAskedForAtTheSameDirector(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hosts, urls := newNetwork(4)
 		f := newFleet(t, client.FleetOptions{URLs: urls, Options: client.Options{Transport: hosts}})
-		resp, err := lost(t, hosts, f, func(*member) {})
+		resp, err := lost(t, hosts, f, false, func(*member) {})
 		if err != nil || resp.GetState() != committed || len(resp.GetJobIds()) != 1 {
 			t.Fatalf("%v, %v", resp, err)
 		}
@@ -281,7 +284,7 @@ func TestLostAnswerIsFoundWhereTheJobDBWasDrained(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hosts, urls := newNetwork(4)
 		f := newFleet(t, client.FleetOptions{URLs: urls, Options: client.Options{Transport: hosts}})
-		resp, err := lost(t, hosts, f, func(got *member) {
+		resp, err := lost(t, hosts, f, false, func(got *member) {
 			got.change(func(m *member) { m.down, m.jobDB, m.transactions = true, "jobdb-9", map[string]pb.TransactionState{} })
 			time.Sleep(5 * time.Second)
 			got.change(func(m *member) { m.down = false })
@@ -300,6 +303,39 @@ func TestLostAnswerIsFoundWhereTheJobDBWasDrained(t *testing.T) {
 	})
 }
 
+// The Director dies without having stored the batch. When its JobDB is drained, that
+// is certain, and another gets it; but not if it was to be prepared, as what is
+// prepared may go another way than its JobDB.
+func TestWhatWasNotStoredGoesElsewhere(t *testing.T) {
+	for _, prepare := range []bool{false, true} {
+		t.Run(fmt.Sprintf("prepare %t", prepare), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				hosts, urls := newNetwork(4)
+				f := newFleet(t, client.FleetOptions{URLs: urls, Options: client.Options{Transport: hosts}})
+				_, err := lost(t, hosts, f, prepare, func(got *member) {
+					got.change(func(m *member) { m.down, m.transactions = true, map[string]pb.TransactionState{} })
+					time.Sleep(5 * time.Second)
+					for _, m := range hosts {
+						if m != got {
+							m.change(func(m *member) { m.lose, m.settled = nil, got.jobDB })
+						}
+					}
+				})
+				if prepare {
+					if _, ok := errors.AsType[*client.UnknownError](err); !ok {
+						t.Errorf("got %v", err)
+					}
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				hosts.mustBeOnce(t, "tx")
+			})
+		})
+	}
+}
+
 // Nobody can tell: the client says so, and has not handed the batch to anybody else.
 func TestOutcomeThatStaysUnknown(t *testing.T) {
 	for name, die := range map[string]func(*member){
@@ -313,7 +349,7 @@ func TestOutcomeThatStaysUnknown(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				hosts, urls := newNetwork(4)
 				f := newFleet(t, client.FleetOptions{URLs: urls, Options: client.Options{Transport: hosts, RetryFor: time.Hour}})
-				_, err := lost(t, hosts, f, func(got *member) { got.change(die) })
+				_, err := lost(t, hosts, f, false, func(got *member) { got.change(die) })
 				if e, ok := errors.AsType[*client.UnknownError](err); !ok || e.TransactionID != "tx" || !errors.Is(err, client.ErrGaveUp) {
 					t.Errorf("got %v", err)
 				}

@@ -76,6 +76,13 @@ func (m *member) failed(err error, least time.Duration) {
 	m.mu.until = time.Now().Add(max(least, policy.Backoff(m.mu.failures, random)))
 }
 
+// forget has it asked again who it is.
+func (m *member) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mu.asked = false
+}
+
 func (m *member) lastError() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -46,7 +46,8 @@ func (f *Fleet) end(ctx context.Context, ids []string, to pb.TransactionState, c
 					return fmt.Errorf("end transaction %s: %w", id, cause)
 				}
 			}
-			found := f.ask(ctx, []string{id})[id] // also who refused it, as another may have ended it
+			known, _ := f.ask(ctx, []string{id}, "") // also who refused it, as another may have ended it
+			found := known[id]
 			state := found.tx.GetState()
 			if state == to {
 				break
@@ -78,7 +79,7 @@ func (f *Fleet) end(ctx context.Context, ids []string, to pb.TransactionState, c
 // each has come, in the order of the ids. Those that nobody knew are
 // TRANSACTION_STATE_UNKNOWN: one that is, or cannot be reached, may know them later.
 func (f *Fleet) Transactions(ctx context.Context, ids ...string) []*pb.Transaction {
-	known := f.ask(ctx, ids)
+	known, _ := f.ask(ctx, ids, "")
 	transactions := make([]*pb.Transaction, len(ids))
 	for i, id := range ids {
 		if transactions[i] = known[id].tx; transactions[i] == nil {
@@ -94,23 +95,25 @@ type found struct {
 	at *member
 }
 
-// ask asks all Directors at once for transactions. What has ended somewhere has
-// ended, whoever else has it prepared still.
-func (f *Fleet) ask(ctx context.Context, ids []string) map[string]found {
+// ask asks all Directors at once for transactions, and whether one of them has all
+// of a JobDB's, if that is named. What has ended somewhere has ended, whoever else
+// has it prepared still.
+func (f *Fleet) ask(ctx context.Context, ids []string, jobDB string) (known map[string]found, settled bool) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	members, _ := f.all(ctx) // who is not known is not asked
-	known := make(map[string]found)
+	known = make(map[string]found)
 	var mu sync.Mutex
 	var asking sync.WaitGroup
 	for _, m := range members {
 		asking.Go(func() {
-			resp, err := m.client.Jobs.Transactions(ctx, connect.NewRequest(&pb.TransactionsRequest{Ids: ids}))
+			resp, err := m.client.Jobs.Transactions(ctx, connect.NewRequest(&pb.TransactionsRequest{Ids: ids, Jobdb: jobDB}))
 			if err != nil {
 				return // as if it knew none
 			}
 			mu.Lock()
 			defer mu.Unlock()
+			settled = settled || resp.Msg.GetSettled()
 			for _, tx := range resp.Msg.GetTransactions() {
 				switch tx.GetState() {
 				case pb.TransactionState_TRANSACTION_STATE_COMMITTED, pb.TransactionState_TRANSACTION_STATE_ABORTED:
@@ -125,5 +128,5 @@ func (f *Fleet) ask(ctx context.Context, ids []string) map[string]found {
 		})
 	}
 	asking.Wait()
-	return known
+	return known, settled
 }

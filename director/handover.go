@@ -14,8 +14,7 @@ const remembered = 15 * time.Minute
 
 // handOver makes the recent transactions durable in the JobDB that is current now.
 func (w *owned) handOver(ctx context.Context, db jobdb.DB) error {
-	to := w.d.owner.Load()
-	b := bringer{db: db, pass: func(transactions []jobdb.Transaction) error {
+	b := bringer{db: db, from: w.Name, pass: func(transactions []jobdb.Transaction) error {
 		return w.d.adopt(ctx, w.Name, transactions)
 	}}
 	if err := b.bring(ctx, w.d.o.Now()); err != nil {
@@ -24,15 +23,16 @@ func (w *owned) handOver(ctx context.Context, db jobdb.DB) error {
 	if err := db.Commit(ctx, &jobdb.Batch{Transactions: b.moved}); err != nil {
 		return fmt.Errorf("log that prepared transactions were handed over: %w", err)
 	}
-	w.d.inherit(to, w)
 	w.handedOver.Store(true)
 	return nil
 }
 
 // bringer passes on the transactions that must be known where the jobs of a JobDB
-// are next: those that are prepared still, and those that ended not long ago.
+// are next: those that are prepared still, those that ended not long ago, and at
+// last that these are all.
 type bringer struct {
 	db    jobdb.DB
+	from  string                          // its name
 	pass  func([]jobdb.Transaction) error // makes them durable there
 	moved []jobdb.Transaction             // to be logged here: the ends of the prepared ones
 
@@ -58,10 +58,23 @@ func (b *bringer) bring(ctx context.Context, now time.Time) error {
 		}
 		b.moved = append(b.moved, movedTransaction(tx.ID, now))
 	}
+	settled := []jobdb.Transaction{settledTransaction(b.from, now)}
 	for tx, err := range b.db.Ended(ctx, now.Add(-remembered)) {
 		if err != nil {
 			return fmt.Errorf("read the recent transactions: %w", err)
 		}
+		if isSettled(tx.ID) {
+			settled = append(settled, tx)
+			continue
+		}
+		if err := b.add(tx); err != nil {
+			return err
+		}
+	}
+	if err := b.flush(); err != nil {
+		return err
+	}
+	for _, tx := range settled {
 		if err := b.add(tx); err != nil {
 			return err
 		}

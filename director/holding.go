@@ -57,7 +57,6 @@ type owned struct {
 	opened     chan struct{} // closed when the first tenure is recovered
 	retire     chan struct{} // closed when another JobDB has taken its place
 	handedOver atomic.Bool   // that one knows the transactions of this one
-	heirTo     []string      // JobDBs whose transactions this one knows; guarded by d.mu
 	ended      chan struct{} // closed when it was let go of
 	err        error         // why; owned by run until ended
 
@@ -148,7 +147,7 @@ func (w *owned) serve(ctx context.Context) (err error) {
 	w.say("recovering")
 	w.d.metrics.recovered.Store(0)
 	t := newTenure(&w.d.o, w.Holding, db, w.d.metrics)
-	t.intake, t.orders, t.others, t.heirTo = w.d.intake, w.d.orders, w.d.others, w.isHeirTo
+	t.intake, t.orders, t.others = w.d.intake, w.d.orders, w.d.others
 	stop := context.AfterFunc(ctx, func() { w.say("shutting down") })
 	defer stop()
 	err = t.serve(ctx, w.retire, func() {

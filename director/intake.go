@@ -24,8 +24,8 @@ type Submission struct {
 	PrepareTTL time.Duration
 
 	// JobDB, if not empty, has the Submission refused with [ErrForeignJobDB] unless
-	// the Director would know a transaction that was logged in the JobDB of that
-	// name.
+	// it is known, or the JobDB of that name is the Director's current one. So it is
+	// stored there or nowhere.
 	JobDB string
 }
 
@@ -139,7 +139,7 @@ func (t *tenure) submit(ctx context.Context, s Submission, ids *centrifuge.IDs) 
 		}
 		defer end()
 	}
-	if s.JobDB != "" && !t.remembers(s.JobDB) { // asked only now: what was known then has been looked up
+	if s.JobDB != "" && s.JobDB != t.name {
 		return Receipt{}, fmt.Errorf("%w: %s", ErrForeignJobDB, s.JobDB)
 	}
 	if err := t.admit(size); err != nil {

@@ -145,7 +145,7 @@ func (m *mover) bringWords(ctx context.Context) error {
 			return err
 		}
 	}
-	b := bringer{db: m.t.db, pass: func(transactions []jobdb.Transaction) error {
+	b := bringer{db: m.t.db, from: m.o.Name, pass: func(transactions []jobdb.Transaction) error {
 		return m.offer(ctx, Transfer{Transactions: transactions})
 	}}
 	if err := b.bring(ctx, m.t.o.Now()); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"centrifuge/jobdb"
@@ -37,9 +36,9 @@ func (e *TransactionError) Error() string {
 	}
 }
 
-// ErrForeignJobDB means that the Director would not recognise the transactions of
-// the JobDB that a Submission names. Nothing was stored.
-var ErrForeignJobDB = errors.New("the director does not know the transactions of this JobDB")
+// ErrForeignJobDB means that the Director's JobDB is another than a Submission names.
+// Nothing was stored.
+var ErrForeignJobDB = errors.New("the director has another JobDB than the one named")
 
 // Commit accepts the jobs of a prepared transaction and returns it as committed; it
 // is durable then. One that was committed before stays so. Of all calls to Commit
@@ -223,38 +222,5 @@ func (s *intakes) register(ctx context.Context, id string) (free func(), err err
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-	}
-}
-
-// remembers reports whether a transaction that was logged in the JobDB of that name
-// would be found.
-func (t *tenure) remembers(name string) bool {
-	if name == t.name {
-		return true
-	}
-	for _, w := range t.others(t) {
-		if w.Name == name {
-			return true
-		}
-	}
-	return t.heirTo(name)
-}
-
-func (w *owned) isHeirTo(jobDB string) bool {
-	w.d.mu.Lock()
-	defer w.d.mu.Unlock()
-	return slices.Contains(w.heirTo, jobDB)
-}
-
-// inherit notes that the transactions of the JobDB from, and of those before it,
-// are known in the JobDB to. If that was replaced meanwhile, some may be in its
-// successor alone, and nothing is noted.
-func (d *Director) inherit(to, from *owned) {
-	const most = 64 // JobDBs, the oldest of which nobody asks for any more
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.owner.Load() == to {
-		names := append(append(to.heirTo, from.heirTo...), from.Name)
-		to.heirTo = slices.Clone(names[max(0, len(names)-most):])
 	}
 }

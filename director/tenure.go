@@ -27,10 +27,9 @@ type tenure struct {
 	archiver *archiver
 	intake   *intakes
 	prepared *preparations
-	orders   *orders                 // of the Director
-	others   func(*tenure) []*owned  // that the Director has beside this one, the oldest first
-	heirTo   func(jobDB string) bool // its transactions were handed over to this one
-	mover    *mover                  // of a tenure that drains its JobDB, nil otherwise
+	orders   *orders                // of the Director
+	others   func(*tenure) []*owned // that the Director has beside this one, the oldest first
+	mover    *mover                 // of a tenure that drains its JobDB, nil otherwise
 	metrics  *metrics
 	calls    calls // which the tenure waits for when it is retired
 

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"connectrpc.com/connect"
@@ -80,7 +81,13 @@ func (s *jobService) Transactions(
 		return nil, err
 	}
 	jobDB := s.backend.Status().JobDB // before looking: what is found may be in a later one
-	known, err := s.backend.Transactions(ctx, ids)
+	settled := ""
+	asked := ids
+	if of := req.Msg.GetJobdb(); of != "" {
+		settled = director.SettledID(of)
+		asked = slices.Concat([]string{settled}, ids) // it first: what is unknown then, stays so
+	}
+	known, err := s.backend.Transactions(ctx, asked)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +95,7 @@ func (s *jobService) Transactions(
 	for i := range known {
 		byID[known[i].ID] = newTransaction(&known[i])
 	}
-	response := &pb.TransactionsResponse{Jobdb: jobDB, Load: s.load()}
+	response := &pb.TransactionsResponse{Jobdb: jobDB, Load: s.load(), Settled: byID[settled] != nil}
 	for _, id := range ids {
 		tx := byID[id]
 		if tx == nil {

@@ -229,8 +229,8 @@ type SubmitRequest struct {
 	// How long a prepared transaction may stay so; 1 minute if absent, 15 minutes
 	// at most. Only with prepare.
 	PrepareTtl *durationpb.Duration `protobuf:"bytes,4,opt,name=prepare_ttl,json=prepareTtl,proto3" json:"prepare_ttl,omitempty"`
-	// Refuses the request unless the Director knows the transactions of this
-	// JobDB, so that a repeated Submit is recognised. Not checked if empty.
+	// Refuses the request unless this is the Director's present JobDB, or the
+	// transaction is known: it is stored there or nowhere. Not checked if empty.
 	Jobdb         string `protobuf:"bytes,5,opt,name=jobdb,proto3" json:"jobdb,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -581,7 +581,9 @@ func (x *AbortResponse) GetTransactions() []*Transaction {
 type TransactionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Their ids.
-	Ids           []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	Ids []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	// Asks for settled of this JobDB, if not empty.
+	Jobdb         string `protobuf:"bytes,2,opt,name=jobdb,proto3" json:"jobdb,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -623,6 +625,13 @@ func (x *TransactionsRequest) GetIds() []string {
 	return nil
 }
 
+func (x *TransactionsRequest) GetJobdb() string {
+	if x != nil {
+		return x.Jobdb
+	}
+	return ""
+}
+
 // TransactionsResponse tells of each transaction, in the order of the request.
 type TransactionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -631,7 +640,11 @@ type TransactionsResponse struct {
 	// The Director's present JobDB.
 	Jobdb string `protobuf:"bytes,2,opt,name=jobdb,proto3" json:"jobdb,omitempty"`
 	// How many Submits the Director has under way.
-	Load          uint32 `protobuf:"varint,3,opt,name=load,proto3" json:"load,omitempty"`
+	Load uint32 `protobuf:"varint,3,opt,name=load,proto3" json:"load,omitempty"`
+	// All transactions of the JobDB asked for have been brought here, and no more
+	// can be stored there: what was submitted to it without prepare, not longer than
+	// 10 minutes ago, and is unknown here, was not stored.
+	Settled       bool `protobuf:"varint,4,opt,name=settled,proto3" json:"settled,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -685,6 +698,13 @@ func (x *TransactionsResponse) GetLoad() uint32 {
 		return x.Load
 	}
 	return 0
+}
+
+func (x *TransactionsResponse) GetSettled() bool {
+	if x != nil {
+		return x.Settled
+	}
+	return false
 }
 
 // Transaction is a Submit and how far it has come.
@@ -1443,13 +1463,15 @@ const file_centrifuge_v1_job_proto_rawDesc = "" +
 	"\fAbortRequest\x12'\n" +
 	"\x0ftransaction_ids\x18\x01 \x03(\tR\x0etransactionIds\"O\n" +
 	"\rAbortResponse\x12>\n" +
-	"\ftransactions\x18\x01 \x03(\v2\x1a.centrifuge.v1.TransactionR\ftransactions\"'\n" +
+	"\ftransactions\x18\x01 \x03(\v2\x1a.centrifuge.v1.TransactionR\ftransactions\"=\n" +
 	"\x13TransactionsRequest\x12\x10\n" +
-	"\x03ids\x18\x01 \x03(\tR\x03ids\"\x80\x01\n" +
+	"\x03ids\x18\x01 \x03(\tR\x03ids\x12\x14\n" +
+	"\x05jobdb\x18\x02 \x01(\tR\x05jobdb\"\x9a\x01\n" +
 	"\x14TransactionsResponse\x12>\n" +
 	"\ftransactions\x18\x01 \x03(\v2\x1a.centrifuge.v1.TransactionR\ftransactions\x12\x14\n" +
 	"\x05jobdb\x18\x02 \x01(\tR\x05jobdb\x12\x12\n" +
-	"\x04load\x18\x03 \x01(\rR\x04load\"\xd5\x01\n" +
+	"\x04load\x18\x03 \x01(\rR\x04load\x12\x18\n" +
+	"\asettled\x18\x04 \x01(\bR\asettled\"\xd5\x01\n" +
 	"\vTransaction\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x125\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1f.centrifuge.v1.TransactionStateR\x05state\x12\x17\n" +
