@@ -8,7 +8,8 @@ import (
 )
 
 // manyDirectors measures the processor time for each delivered job of one Director
-// and of three that share the same load.
+// and of three beside each other: with the same modest load for each, and with all
+// that they take, which on one machine is little for each of three.
 func manyDirectors(ctx context.Context, b *bench) error {
 	target, err := b.startSink(ctx, "-forget-ids")
 	if err != nil {
@@ -25,30 +26,41 @@ func manyDirectors(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer leave()
-	var one, three, serverOne, serverThree []float64
-	for i := range b.runs {
-		for _, run := range []struct {
-			directors    int
-			cpu, servers *[]float64
-		}{{1, &one, &serverOne}, {3, &three, &serverThree}} {
-			cpu, server, err := f.share(ctx, target, run.directors, b.jobs, fmt.Sprintf("of-%d-%d", run.directors, i))
-			if err != nil {
-				return err
+	const modest = 2000 // jobs a second for each
+	for _, load := range []struct {
+		name          string
+		rate, jobs    int
+		atLeast, most string
+	}{
+		{fmt.Sprintf("%d jobs/s each", modest), modest, b.jobs / 10, "1.1", "1.0"},
+		{"all they take", 0, b.jobs / 4, "", ""},
+	} {
+		var one, three, serverOne, serverThree []float64
+		for i := range b.runs {
+			for _, run := range []struct {
+				directors    int
+				cpu, servers *[]float64
+			}{{1, &one, &serverOne}, {3, &three, &serverThree}} {
+				g := generator{endpoint: target.url + "/", size: 1024, batch: 100, parallel: 4, queues: 100, rate: load.rate}
+				cpu, server, err := f.share(ctx, target, g, run.directors, load.jobs, fmt.Sprintf("of-%d-%d-%d", run.directors, i, load.rate))
+				if err != nil {
+					return err
+				}
+				*run.cpu, *run.servers = append(*run.cpu, cpu), append(*run.servers, server)
 			}
-			*run.cpu, *run.servers = append(*run.cpu, cpu), append(*run.servers, server)
 		}
+		b.report("processor time of 1 Director, "+load.name, "µs/job", "", "", one...)
+		b.report("processor time of 3 Directors, "+load.name, "µs/job", "", "", three...)
+		b.report("processor time of MariaDB under 1 Director, "+load.name, "µs/job", "", "", serverOne...)
+		b.report("processor time of MariaDB under 3 Directors, "+load.name, "µs/job", "", "", serverThree...)
+		b.report("processor time for each job, 3 Directors against 1, "+load.name, "ratio", load.atLeast, load.most, ratios(three, one)...)
 	}
-	b.report("processor time of 1 Director", "µs/job", "", "", one...)
-	b.report("processor time of 3 Directors", "µs/job", "", "", three...)
-	b.report("processor time of MariaDB under 1 Director", "µs/job", "", "", serverOne...)
-	b.report("processor time of MariaDB under 3 Directors", "µs/job", "", "", serverThree...)
-	b.report("processor time for each job, 3 Directors against 1", "ratio", "1.1", "1.0", ratios(three, one)...)
 	return nil
 }
 
-// share has so many Directors deliver n jobs, and returns the processor time of all
-// of them, and of MariaDB, for each job.
-func (f *fleet) share(ctx context.Context, target *process, directors, n int, name string) (cpu, server float64, err error) {
+// share has so many Directors deliver n jobs each, and returns the processor time of
+// all of them, and of MariaDB, for each job.
+func (f *fleet) share(ctx context.Context, target *process, g generator, directors, n int, name string) (cpu, server float64, err error) {
 	running := make([]*process, directors)
 	for i := range running {
 		if running[i], err = f.startDirector(ctx, fmt.Sprintf("%s-%d", name, i)); err != nil {
@@ -64,12 +76,12 @@ func (f *fleet) share(ctx context.Context, target *process, directors, n int, na
 	if err != nil {
 		return 0, 0, err
 	}
-	each := n / directors
 	group, submitting := errgroup.WithContext(ctx)
 	for _, d := range running {
 		group.Go(func() error {
-			g := generator{url: d.url, endpoint: target.url + "/", size: 1024, batch: 200, parallel: 4, queues: 100}
-			return g.submit(submitting, each)
+			g := g
+			g.url = d.url
+			return g.submit(submitting, n)
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -77,7 +89,7 @@ func (f *fleet) share(ctx context.Context, target *process, directors, n int, na
 	}
 	if err := poll(ctx, func() (bool, error) {
 		s, err := target.stats(ctx)
-		return s.Succeeded-counted.Succeeded >= uint64(each*directors), err
+		return s.Succeeded-counted.Succeeded >= uint64(n*directors), err
 	}); err != nil {
 		return 0, 0, err
 	}
@@ -91,7 +103,7 @@ func (f *fleet) share(ctx context.Context, target *process, directors, n int, na
 			return 0, 0, err
 		}
 	}
-	micros := 1e6 / float64(each*directors)
+	micros := 1e6 / float64(n*directors)
 	return cpu * micros, (after[0] - before[0]) * micros, f.awaitDropped(ctx)
 }
 

@@ -56,6 +56,7 @@ type generator struct {
 	batch       int
 	parallel    int
 	queues      int           // number of sources
+	rate        int           // jobs a second; 0: as many as are accepted
 	ttl         time.Duration // 0: the default
 	stampedSent bool
 }
@@ -69,6 +70,7 @@ func (g *generator) submit(ctx context.Context, n int) error {
 	defer c.Close()
 	body := load.Body(g.size)
 	var next atomic.Int64
+	began := time.Now()
 	group, ctx := errgroup.WithContext(ctx)
 	for range g.parallel {
 		group.Go(func() error {
@@ -76,6 +78,13 @@ func (g *generator) submit(ctx context.Context, n int) error {
 				first := int(next.Add(int64(g.batch))) - g.batch
 				if first >= n {
 					return nil
+				}
+				if g.rate > 0 {
+					select {
+					case <-time.After(time.Until(began.Add(time.Duration(first) * time.Second / time.Duration(g.rate)))):
+					case <-ctx.Done():
+						return ctx.Err()
+					}
 				}
 				req := &pb.SubmitRequest{Jobs: make([]*pb.JobSpec, min(g.batch, n-first))}
 				for i := range req.Jobs {
