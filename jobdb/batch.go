@@ -7,8 +7,8 @@ import "centrifuge"
 // That a job was accepted is told by its row alone: every reader of a JobDB puts
 // the transition to awaiting_scheduling, with sequence number 0 and the time of
 // the job's making, before those that were appended. A job that was moved in from
-// another JobDB has that transition appended, with its attempts, and it is not
-// put there twice.
+// another JobDB may have that transition appended, before its attempts, and it is
+// not put there twice.
 //
 // Every reader gives the beginning of each attempt as well, right before its
 // outcome. It may have no row of its own if it was appended right before the outcome,
