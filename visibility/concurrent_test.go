@@ -10,8 +10,10 @@ import (
 
 // While several Directors' commits are recorded, flushed and sealed, queries see
 // numbers that only grow, and none is lost.
-func TestConcurrentUse(t *testing.T) {
-	b := newBench(t, start.Add(time.Hour))
+func TestConcurrentUse(t *testing.T) { onEach(t, testConcurrentUse) }
+
+func testConcurrentUse(t *testing.T, at place) {
+	b := newBench(t, at, start.Add(time.Hour))
 	worlds := []*world{newWorld(21, start), newWorld(22, start), newWorld(23, start)}
 	var recording, working sync.WaitGroup
 	for _, w := range worlds {

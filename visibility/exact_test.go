@@ -13,10 +13,12 @@ var start = time.Date(2026, 3, 1, 22, 17, 0, 0, time.UTC)
 // Over hours and past midnight, with flushes at odd moments and restarts between
 // them, every number equals that of a plain recount: by queue, source, destination
 // and in all, over ranges that begin and end anywhere.
-func TestEveryNumberIsExact(t *testing.T) {
+func TestEveryNumberIsExact(t *testing.T) { onEach(t, testEveryNumberIsExact) }
+
+func testEveryNumberIsExact(t *testing.T, at place) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			b, w := newBench(t, start), newWorld(seed, start)
+			b, w := newBench(t, at, start), newWorld(seed, start)
 			for range 120 {
 				b.Record(w.events(1+w.random.IntN(60), time.Duration(w.random.Int64N(int64(3*time.Minute)))))
 				b.now = w.now

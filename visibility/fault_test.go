@@ -69,10 +69,12 @@ var wide = visibility.Range{From: start.Add(-48 * time.Hour), To: start.Add(48 *
 
 // While the store refuses, counting goes on; when it is back everything is there
 // once, whether the failed writes had happened or not.
-func TestStoreFailsForAWhile(t *testing.T) {
+func TestStoreFailsForAWhile(t *testing.T) { onEach(t, testStoreFailsForAWhile) }
+
+func testStoreFailsForAWhile(t *testing.T, at place) {
 	for _, after := range []bool{false, true} {
 		t.Run(fmt.Sprintf("written: %v", after), func(t *testing.T) {
-			b, w := newBench(t, start), newWorld(5, start)
+			b, w := newBench(t, at, start), newWorld(5, start)
 			f := b.breakable()
 			b.Record(w.events(50, time.Minute))
 			b.now = w.now
@@ -102,8 +104,10 @@ func TestStoreFailsForAWhile(t *testing.T) {
 
 // What does not fit the memory while the store refuses is given up by the minute,
 // the oldest first, and marked as missing.
-func TestStoreFailsForLong(t *testing.T) {
-	b, w := newBench(t, start), newWorld(6, start)
+func TestStoreFailsForLong(t *testing.T) { onEach(t, testStoreFailsForLong) }
+
+func testStoreFailsForLong(t *testing.T, at place) {
+	b, w := newBench(t, at, start), newWorld(6, start)
 	b.record.MaxCells = 100
 	f := b.breakable()
 	f.before = errors.New("disk full")
@@ -143,8 +147,10 @@ func TestStoreFailsForLong(t *testing.T) {
 
 // After the death of the process, what was flushed is exact, and the time of which
 // something may be lost is marked, no more.
-func TestCrashBetweenFlushes(t *testing.T) {
-	b, w := newBench(t, start), newWorld(7, start)
+func TestCrashBetweenFlushes(t *testing.T) { onEach(t, testCrashBetweenFlushes) }
+
+func testCrashBetweenFlushes(t *testing.T, at place) {
+	b, w := newBench(t, at, start), newWorld(7, start)
 	b.Record(w.events(200, 10*time.Minute))
 	b.now = w.now
 	b.flush()
@@ -164,8 +170,10 @@ func TestCrashBetweenFlushes(t *testing.T) {
 }
 
 // An orderly end leaves no gap.
-func TestOrderlyEnd(t *testing.T) {
-	b, w := newBench(t, start), newWorld(8, start)
+func TestOrderlyEnd(t *testing.T) { onEach(t, testOrderlyEnd) }
+
+func testOrderlyEnd(t *testing.T, at place) {
+	b, w := newBench(t, at, start), newWorld(8, start)
 	b.Record(w.events(200, 10*time.Minute))
 	b.now = w.now
 	ctx, cancel := context.WithCancel(t.Context())
@@ -192,7 +200,7 @@ func TestDamagedDays(t *testing.T) {
 	}
 	for name, harm := range damage {
 		t.Run(name, func(t *testing.T) {
-			b, w := newBench(t, start), newWorld(9, start)
+			b, w := newBench(t, inFolder, start), newWorld(9, start)
 			b.Record(w.events(200, 10*time.Minute))
 			b.now = w.now
 			b.flush()
@@ -225,7 +233,7 @@ func TestDamagedDays(t *testing.T) {
 // A file that is taken away while it is written to is noticed, marked, and begun
 // anew.
 func TestFileTakenAway(t *testing.T) {
-	b, w := newBench(t, start), newWorld(10, start)
+	b, w := newBench(t, inFolder, start), newWorld(10, start)
 	b.Record(w.events(200, 10*time.Minute))
 	b.now = w.now
 	b.flush()
@@ -251,10 +259,12 @@ func TestFileTakenAway(t *testing.T) {
 
 // Damage that is found while a day is read, or sealed, costs that day alone: it is
 // set aside, and queries and sealing go on.
-func TestDamageFoundLater(t *testing.T) {
+func TestDamageFoundLater(t *testing.T) { onEach(t, testDamageFoundLater) }
+
+func testDamageFoundLater(t *testing.T, at place) {
 	for _, sealed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("sealed: %v", sealed), func(t *testing.T) {
-			b, w := newBench(t, start), newWorld(15, start)
+			b, w := newBench(t, at, start), newWorld(15, start)
 			b.Record(w.events(200, 10*time.Minute))
 			b.now = w.now
 			if sealed {
@@ -299,8 +309,10 @@ func TestDamageFoundLater(t *testing.T) {
 
 // The clock may jump: each event is counted in the minute that it tells, and days
 // that a wrong clock makes look old are dropped one an hour at most.
-func TestClockJumps(t *testing.T) {
-	b, w := newBench(t, start), newWorld(11, start)
+func TestClockJumps(t *testing.T) { onEach(t, testClockJumps) }
+
+func testClockJumps(t *testing.T, at place) {
+	b, w := newBench(t, at, start), newWorld(11, start)
 	for _, jump := range []time.Duration{0, 3 * time.Hour, -2 * time.Hour, 50 * time.Hour, -51 * time.Hour, time.Hour, -30 * time.Minute} {
 		w.now = w.now.Add(jump)
 		b.now = w.now
@@ -326,8 +338,10 @@ func TestClockJumps(t *testing.T) {
 }
 
 // Days go when the retention is over, and the names that only they had.
-func TestRetention(t *testing.T) {
-	b, w := newBench(t, start), newWorld(12, start)
+func TestRetention(t *testing.T) { onEach(t, testRetention) }
+
+func testRetention(t *testing.T, at place) {
+	b, w := newBench(t, at, start), newWorld(12, start)
 	b.close()
 	b.options.Retention = 3 * 24 * time.Hour
 	b.options.MaxQueues = 60
@@ -359,8 +373,10 @@ func TestRetention(t *testing.T) {
 }
 
 // Beyond the bound queues are counted together, and every job still is.
-func TestCardinality(t *testing.T) {
-	b, w := newBench(t, start), newWorld(13, start)
+func TestCardinality(t *testing.T) { onEach(t, testCardinality) }
+
+func testCardinality(t *testing.T, at place) {
+	b, w := newBench(t, at, start), newWorld(13, start)
 	b.close()
 	b.options.MaxQueues = 20
 	b.open()
@@ -394,8 +410,10 @@ func TestCardinality(t *testing.T) {
 }
 
 // A queue with more codes than are told apart has all its attempts counted.
-func TestManyCodes(t *testing.T) {
-	b, w := newBench(t, start), newWorld(14, start)
+func TestManyCodes(t *testing.T) { onEach(t, testManyCodes) }
+
+func testManyCodes(t *testing.T, at place) {
+	b, w := newBench(t, at, start), newWorld(14, start)
 	var events []centrifuge.Event
 	job := &centrifuge.Job{Source: "s", Destination: "d", CreatedAt: start}
 	for status := 1; status < 1200; status++ {

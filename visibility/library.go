@@ -97,8 +97,14 @@ func (s *Store) read(ctx context.Context, f func([]*book) error) error {
 		}
 		return f(append(books, s.book))
 	}
-	if s.others == nil {
+	if s.others == nil || !s.isOpen() {
 		return all(nil)
 	}
 	return s.others.read(ctx, all)
+}
+
+func (s *Store) isOpen() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.opened
 }

@@ -13,7 +13,6 @@ import (
 
 	"centrifuge"
 	"centrifuge/visibility"
-	"centrifuge/visibility/sqlite"
 )
 
 // world makes events of jobs as a Director would, and keeps its own accounts of them,
@@ -189,10 +188,11 @@ func addCounts(to, c *visibility.Counts) {
 	to.DeliveredBytes += c.DeliveredBytes
 }
 
-// bench is a store and a recorder in a folder, with a clock that tests set.
+// bench is a store and a recorder, with a folder and a clock that tests set.
 type bench struct {
 	t       testing.TB
 	folder  string
+	reopen  func() visibility.Backend
 	now     time.Time
 	options visibility.StoreOptions
 	record  visibility.RecorderOptions
@@ -200,8 +200,9 @@ type bench struct {
 	*visibility.Recorder
 }
 
-func newBench(t testing.TB, now time.Time) *bench {
+func newBench(t testing.TB, at place, now time.Time) *bench {
 	b := &bench{t: t, folder: t.TempDir(), now: now}
+	b.reopen = at(t, b.folder)
 	b.open()
 	t.Cleanup(func() { b.close() })
 	return b
@@ -209,11 +210,9 @@ func newBench(t testing.TB, now time.Time) *bench {
 
 func (b *bench) open() {
 	b.t.Helper()
-	backend, err := sqlite.Open(filepath.Join(b.folder, "visibility"))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.options.Backend, b.options.Now = backend, func() time.Time { return b.now }
+	var err error
+	b.options.Backend, b.options.Now = b.reopen(), func() time.Time { return b.now }
+	b.options.Others, _ = b.options.Backend.(visibility.Others)
 	if b.store, err = visibility.OpenStore(b.t.Context(), b.options); err != nil {
 		b.t.Fatal(err)
 	}

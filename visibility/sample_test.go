@@ -14,8 +14,10 @@ import (
 
 // Of each queue and code the latest few attempts are kept, one in a while, over
 // restarts and days; a queue that fails all the time does not crowd out others.
-func TestSamplesKept(t *testing.T) {
-	b := newBench(t, start)
+func TestSamplesKept(t *testing.T) { onEach(t, testSamplesKept) }
+
+func testSamplesKept(t *testing.T, at place) {
+	b := newBench(t, at, start)
 	queue := centrifuge.QueueKey{Source: "s", Destination: "d"}
 	attempt := func(status int, body string) {
 		b.Sample(&centrifuge.Job{Source: queue.Source, Destination: queue.Destination, Endpoint: "http://e/"}, 1,
@@ -68,8 +70,10 @@ func TestSamplesKept(t *testing.T) {
 
 // However much there is to be sampled, memory and disk are bounded, and names like
 // secrets are redacted wherever they are.
-func TestSamplesAreBounded(t *testing.T) {
-	b := newBench(t, start)
+func TestSamplesAreBounded(t *testing.T) { onEach(t, testSamplesAreBounded) }
+
+func testSamplesAreBounded(t *testing.T, at place) {
+	b := newBench(t, at, start)
 	for i := range 3000 {
 		job := &centrifuge.Job{Source: fmt.Sprint("s", i), Destination: "d", Endpoint: "http://user:hidden@e/?" + strings.Repeat("a=b&", 5000) + "Secret=hidden"}
 		for range 100 {

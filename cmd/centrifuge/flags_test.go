@@ -21,7 +21,7 @@ func flagValues() map[string]string {
 		"max-per-queue": "14", "max-pending": "15", "commit-interval": "16ms", "cache-size": "17MiB",
 		"min-free-disk": "38MiB", "memory-limit": "19MiB", "shutdown-grace": "20s", "log-level": "DEBUG",
 		"log-format": "json", "otlp-endpoint": "http://o:1", "spares": "21", "jobdb-max-size": "22MiB", "jobdb-max-age": "23m", "drains": "24",
-		"alert-rules": "/r", "history-retention": "25h", "key-file": "/y", "public-url": "https://p.example",
+		"alert-rules": "/r", "history": "mysql://h/s", "history-retention": "25h", "key-file": "/y", "public-url": "https://p.example",
 		"oidc-issuer": "https://i.example", "oidc-client-id": "a", "oidc-client-secret-file": "/s", "oidc-command-client-id": "b", "oidc-mapping": "/m",
 		"name": "n", "advertise": "http://h:1", "peer-ca-file": "/q", "consul": "c:1", "consul-prefix": "f", "lease-ttl": "26s",
 		"mysql": "h1:1,h2:2", "mysql-user": "u", "mysql-password-file": "/w", "mysql-prefix": "x_", "mysql-tls": "true",

@@ -3,16 +3,19 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
 	"centrifuge"
 	"centrifuge/visibility"
+	"centrifuge/visibility/mysql"
 	"centrifuge/visibility/sqlite"
 )
 
-// history is what is recorded of deliveries in the data folder. Without it jobs are
+// history is what is recorded of deliveries. Without it jobs are
 // delivered all the same, so what goes wrong with it is logged and ends nothing.
 type history struct {
 	store    *visibility.Store
@@ -21,9 +24,18 @@ type history struct {
 	ended    chan error
 }
 
+// historyOptions say where deliveries are recorded: on the MySQL server of the URL, as
+// the writer, or in the data folder if there is no URL.
+type historyOptions struct {
+	url       string
+	dataDir   string
+	writer    string
+	retention time.Duration
+}
+
 // openHistory opens the record and begins to add to it; nil if it cannot be opened.
-func openHistory(ctx context.Context, dataDir string, retention time.Duration, logger *slog.Logger) *history {
-	h, err := newHistory(ctx, filepath.Join(dataDir, "history"), retention, logger)
+func openHistory(ctx context.Context, o *historyOptions, logger *slog.Logger) *history {
+	h, err := newHistory(ctx, o, logger)
 	if err != nil {
 		logger.ErrorContext(ctx, "deliveries are not recorded", "err", err)
 		return nil
@@ -31,18 +43,42 @@ func openHistory(ctx context.Context, dataDir string, retention time.Duration, l
 	return h
 }
 
-func newHistory(ctx context.Context, dir string, retention time.Duration, logger *slog.Logger) (_ *history, err error) {
-	backend, err := sqlite.Open(dir)
+// place is where the record is opened. A server may be away for a while.
+func (o *historyOptions) place(dir string) (s visibility.StoreOptions, err error) {
+	if o.url == "" {
+		s.Backend, err = sqlite.Open(dir)
+		return s, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil { // the notes of the process
+		return s, fmt.Errorf("record deliveries: %w", err)
+	}
+	options, err := mysql.ParseURL(o.url)
+	if err != nil {
+		return s, fmt.Errorf("--history: %w", err)
+	}
+	options.Writer = o.writer
+	backend, err := mysql.New(options)
+	if err != nil {
+		return s, err
+	}
+	s.Backend, s.Others, s.Late = backend, backend, true
+	return s, nil
+}
+
+func newHistory(ctx context.Context, o *historyOptions, logger *slog.Logger) (_ *history, err error) {
+	dir := filepath.Join(o.dataDir, "history")
+	place, err := o.place(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, backend.Close())
+			err = errors.Join(err, place.Backend.Close())
 		}
 	}()
+	place.Retention, place.Logger = o.retention, logger
 	h := &history{ended: make(chan error, 1)}
-	if h.store, err = visibility.OpenStore(ctx, visibility.StoreOptions{Backend: backend, Retention: retention, Logger: logger}); err != nil {
+	if h.store, err = visibility.OpenStore(ctx, place); err != nil {
 		return nil, err
 	}
 	h.recorder, err = visibility.NewRecorder(ctx, visibility.RecorderOptions{

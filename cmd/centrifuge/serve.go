@@ -105,7 +105,7 @@ func serveDirector(
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	// Both outlast the Director, whose last transitions and actions they take in.
-	past := openHistory(ctx, o.dataDir, o.retention, logger)
+	past := openHistory(ctx, &historyOptions{url: o.history, dataDir: o.dataDir, writer: f.owner.Name, retention: o.retention}, logger)
 	defer func() { err = errors.Join(err, past.close()) }()
 	f.observe = past.observer()
 	log, err := audit.Open(audit.Options{Dir: filepath.Join(o.dataDir, "audit")})

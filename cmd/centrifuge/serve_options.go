@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"centrifuge/cmd/centrifuge/config"
+	"centrifuge/visibility/mysql"
 )
 
 // serveOptions are all that can be configured of serve, as parsed.
@@ -37,6 +38,7 @@ type serveOptions struct {
 	memoryLimit       byteSize
 	shutdownGrace     time.Duration
 
+	history    string
 	retention  time.Duration
 	alertRules string
 
@@ -71,6 +73,7 @@ func (o *serveOptions) addDirectorTo(fs *pflag.FlagSet) {
 	fs.Var(&o.cacheSize, "cache-size", "payloads of waiting jobs kept in memory, in `bytes`")
 	fs.Var(&o.minFreeDisk, "min-free-disk", "free disk below which submits are refused, in `bytes`: 32MiB or more, or 0 for none")
 	fs.DurationVar(&o.shutdownGrace, "shutdown-grace", 15*time.Second, "how long deliveries under way may take to end at shutdown")
+	fs.StringVar(&o.history, "history", "", "`place` of what is recorded of deliveries: mysql://user@host/schema?password-file=…, which Directors share (default history in the data folder)")
 	fs.DurationVar(&o.retention, "history-retention", 30*24*time.Hour, "how long what is recorded of deliveries is kept, by the day")
 	fs.StringVar(&o.alertRules, "alert-rules", "", "YAML `file` of when to raise alerts and whom to tell (default built-in rules, nobody)")
 }
@@ -135,6 +138,11 @@ func (o *serveOptions) check() error {
 	}
 	if err := checkArchive(o.archive); err != nil {
 		return err
+	}
+	if o.history != "" {
+		if _, err := mysql.ParseURL(o.history); err != nil {
+			return usagef("--history: %w", err)
+		}
 	}
 	if o.logFormat != "text" && o.logFormat != "json" {
 		return usagef("--log-format %s: want text or json", o.logFormat)

@@ -119,7 +119,7 @@ func TestAlertsActThroughCentrifuge(t *testing.T) {
 	if err := os.WriteFile(rules, []byte("auth_streak: {count: 3, pause: 3}\nnotify: [{url: '"+url+"/hook'}]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	past := openHistory(t.Context(), dir, 1e15, newLogger(t.Output(), "text", 0))
+	past := openHistory(t.Context(), &historyOptions{dataDir: dir, retention: 1e15}, newLogger(t.Output(), "text", 0))
 	o := serveOptions{maxPerDestination: 8, maxInFlight: 8}
 	if err := (*networks)(&o.allowNetworks).Set("127.0.0.0/8"); err != nil {
 		t.Fatal(err)
