@@ -38,14 +38,20 @@ func (l *fleetLedger) without(ctx context.Context, name string) (director.Ledger
 	}
 	books := f.Books(name)
 	if len(books.Uncounted) > 0 {
-		return director.Ledger{}, fmt.Errorf("%w: the jobs of %s cannot be counted at the moment",
-			director.ErrUnavailable, strings.Join(books.Uncounted, ", "))
+		return director.Ledger{}, uncountable("the jobs of " + strings.Join(books.Uncounted, ", ") + " cannot be counted at the moment")
 	}
 	return director.Ledger(books.Total), nil
 }
 
 // errElsewhere is the answer to what only a Director knows.
-var errElsewhere = fmt.Errorf("%w: this is a Manager; ask a Director", director.ErrUnavailable)
+const errElsewhere = uncountable("this is a Manager; ask a Director")
+
+// uncountable says why there is no ledger for now. It is a [director.ErrUnavailable]
+// whose advice, for Submits, would be no help.
+type uncountable string
+
+func (e uncountable) Error() string        { return string(e) }
+func (e uncountable) Is(target error) bool { return target == director.ErrUnavailable }
 
 // LedgerByQueue implements [rpc.LedgerBackend]: of the JobDBs that are in use.
 func (l *fleetLedger) LedgerByQueue(sel schedule.Selector) ([]director.QueueLedger, error) {
@@ -67,7 +73,7 @@ func (l *fleetLedger) Verify(ctx context.Context) (booked, recounted director.Le
 	}
 	others, err := l.without(ctx, name)
 	if err == nil && l.d.Status().JobDB != name {
-		err = fmt.Errorf("%w: the Director went over to another JobDB meanwhile", director.ErrUnavailable)
+		err = uncountable("the Director went over to another JobDB meanwhile; ask again")
 	}
 	if err != nil {
 		return booked, recounted, err
