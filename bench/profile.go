@@ -15,7 +15,7 @@ import (
 
 // startProfile profiles the Director while a run goes on, if that is asked for.
 // What it returns ends the profile's collection and keeps an allocation profile
-// as well.
+// and the metrics as well.
 func (b *bench) startProfile(ctx context.Context, url, name string) func() error {
 	if b.profile == "" {
 		return func() error { return nil }
@@ -26,6 +26,9 @@ func (b *bench) startProfile(ctx context.Context, url, name string) func() error
 	}()
 	return func() error {
 		if err := <-done; err != nil {
+			return err
+		}
+		if err := fetch(ctx, url+"/metrics", filepath.Join(b.profile, name+".metrics")); err != nil {
 			return err
 		}
 		return fetch(ctx, url+"/debug/pprof/allocs", filepath.Join(b.profile, name+".allocs.pprof"))
