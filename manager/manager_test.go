@@ -286,3 +286,30 @@ func TestSpareHasOneOwner(t *testing.T) {
 		w.cancel()
 	})
 }
+
+// A spare of a server that is down is left alone while there is another, and waited
+// for if there is none.
+func TestSpareOfAServerThatIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "one", "two")
+		w.down["one"] = errors.New("connection refused")
+		w.put(manager.Record{Name: jobdb.Name(1), State: manager.StateSpare, Server: "one"})
+		w.put(manager.Record{Name: jobdb.Name(2), State: manager.StateSpare, Server: "two"})
+		w.put(manager.Record{Name: jobdb.Name(3), State: manager.StateSpare, Server: "two"})
+		for range 2 {
+			if r, _, err := w.owner(&dude{name: "a"}).Acquire(w.ctx); err != nil || r.Server != "two" {
+				t.Errorf("acquired %+v, %v", r, err)
+			}
+		}
+		time.AfterFunc(time.Minute, func() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.down["one"] = nil
+		})
+		began := time.Now()
+		if r, _, err := w.owner(&dude{name: "a"}).Acquire(w.ctx); err != nil || r.Server != "one" || time.Since(began) < time.Minute {
+			t.Errorf("acquired %+v after %s, %v", r, time.Since(began), err)
+		}
+		w.cancel()
+	})
+}

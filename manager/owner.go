@@ -35,6 +35,11 @@ type Owner struct {
 	Name    string // of the Director, unique in the fleet
 	Now     func() time.Time
 	Logger  *slog.Logger
+
+	// Answers, if given, is asked before a spare is taken whether its server answers:
+	// one that does not would have the Director wait, for as long as it has no other
+	// JobDB to serve from.
+	Answers func(ctx context.Context, server string) error
 }
 
 // While the catalog or the leases cannot be reached, Acquire tries again this often.
@@ -116,7 +121,14 @@ func (o *Owner) acquire(
 
 // takeOne returns no lease and no error if others have all of the candidates.
 func (o *Owner) takeOne(ctx context.Context, candidates []Record) (Record, lease.Lease, error) {
+	var passed error
 	for _, r := range candidates {
+		if r.State == StateSpare && o.Answers != nil {
+			if err := o.Answers(ctx, r.Server); err != nil {
+				passed = fmt.Errorf("spare %s: %w", r.Name, err)
+				continue
+			}
+		}
 		taken, l, err := o.take(ctx, r)
 		if err == nil {
 			return taken, l, nil
@@ -125,7 +137,7 @@ func (o *Owner) takeOne(ctx context.Context, candidates []Record) (Record, lease
 			return Record{}, nil, err
 		}
 	}
-	return Record{}, nil, nil
+	return Record{}, nil, passed
 }
 
 func (o *Owner) take(ctx context.Context, r Record) (Record, lease.Lease, error) {

@@ -154,6 +154,11 @@ func (w *world) direct(name string) {
 func (w *world) owner(d *dude) *manager.Owner {
 	return &manager.Owner{
 		Catalog: &w.catalog, Leases: plainLeases{w, d}, Name: d.name, Now: time.Now, Logger: discard(),
+		Answers: func(_ context.Context, server string) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.down[server]
+		},
 	}
 }
 

@@ -46,8 +46,25 @@ type fleet struct {
 func newFleet(name string, catalog manager.Catalog, leases manager.Leases, pool jobdb.Pool, logger *slog.Logger) *fleet {
 	return &fleet{
 		catalog: catalog, leases: leases, pool: pool, logger: logger,
-		owner: manager.Owner{Catalog: catalog, Leases: leases, Name: name, Now: time.Now, Logger: logger},
+		owner: manager.Owner{
+			Catalog: catalog, Leases: leases, Name: name, Now: time.Now, Logger: logger,
+			Answers: func(ctx context.Context, server string) error { return answers(ctx, pool, server) },
+		},
 	}
+}
+
+// answers returns why a server of the pool does not answer.
+func answers(ctx context.Context, pool jobdb.Pool, name string) error {
+	servers, err := pool.Servers(ctx)
+	for _, s := range servers {
+		if s.Name == name {
+			err = errors.Join(err, s.Err)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("server %s: %w", name, err)
+	}
+	return nil
 }
 
 // acquire gives the Director a JobDB: a spare, or, when one that is alone starts,
