@@ -65,6 +65,8 @@ func makeTemplate(folder string) error {
 	}
 	install := exec.Command(program("mariadb-install-db"), "--no-defaults", "--user="+name, //nolint:noctx // nothing to cancel it for
 		"--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size="+logSize, "--datadir="+folder)
+	// A server that starts removes the temporary tables that it finds, whosever they are.
+	install.Env = append(os.Environ(), "TMPDIR="+filepath.Dir(folder))
 	if output, err := install.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w (make mariadb installs it): %w: %s", errNoServer, err, output)
 	}
