@@ -202,6 +202,7 @@ func (s *Site) do(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	n, err := a.Do(r.Context(), s, c, value)
+	s.shared.forget()
 	if err != nil {
 		return whatFailed(a.Verb+" "+c.Text(), err)
 	}

@@ -1,8 +1,8 @@
 package web
 
 import (
+	"context"
 	"math"
-	"net/http"
 	"time"
 
 	"centrifuge"
@@ -81,8 +81,8 @@ func (l *live) Breaker() code {
 type code struct{ Text, Class string }
 
 // now gathers what the visible queues hold, by what name tells.
-func (s *Site) now(r *http.Request, sel schedule.Selector, name func(centrifuge.QueueKey) string) (map[string]*live, error) {
-	b, p := &s.o.Backends, access.From(r.Context())
+func (s *Site) now(ctx context.Context, sel schedule.Selector, name func(centrifuge.QueueKey) string) (map[string]*live, error) {
+	b, p := &s.o.Backends, access.From(ctx)
 	all := map[string]*live{}
 	at := func(key centrifuge.QueueKey) *live {
 		l := all[name(key)]

@@ -37,25 +37,37 @@ type overviewData struct {
 }
 
 func (s *Site) overview(w http.ResponseWriter, r *http.Request) error {
-	ctx, p, now := r.Context(), access.From(r.Context()), s.o.Now()
-	d := overviewData{Picker: pickerOf(r), SoonIs: soon, Whole: p.MayView("")}
-	filter := visibility.Filter{Among: p.Sources}
-	over := d.Picker.Chosen.Range(now)
-	points, err := s.history().Series(ctx, filter, over, d.Picker.Chosen.Step)
+	pick := pickerOf(r)
+	over := pick.Chosen.Range(s.o.Now())
+	d, err := gathered(r.Context(), s.shared, "overview "+reach(r.Context(), over), func(ctx context.Context) (overviewData, error) {
+		return s.gatherOverview(ctx, pick.Chosen, over)
+	})
 	if err != nil {
-		return whatFailed("read the history", err)
+		return err
+	}
+	d.Picker = pick
+	return s.show(w, r, page{View: "overview", Title: "Overview", Section: "overview", Poll: 3, Data: &d})
+}
+
+func (s *Site) gatherOverview(ctx context.Context, chosen span, over visibility.Range) (d overviewData, err error) {
+	p, now := access.From(ctx), s.o.Now()
+	d.SoonIs, d.Whole = soon, p.MayView("")
+	filter := visibility.Filter{Among: p.Sources}
+	points, err := s.history().Series(ctx, filter, over, chosen.Step)
+	if err != nil {
+		return d, whatFailed("read the history", err)
 	}
 	if d.Span, err = s.history().Summary(ctx, filter, over); err != nil {
-		return whatFailed("read the history", err)
+		return d, whatFailed("read the history", err)
 	}
 	d.First, d.Eventual = ratioOf(d.Span.FirstAttemptShare()), ratioOf(d.Span.SuccessShare())
-	d.Chart = attemptsChart(points, over, d.Picker.Chosen.Step)
-	d.Jobs = jobsChart(points, over, d.Picker.Chosen.Step)
+	d.Chart = attemptsChart(points, over, chosen.Step)
+	d.Jobs = jobsChart(points, over, chosen.Step)
 	if d.Gaps, err = s.history().Gaps(ctx, over); err != nil {
-		return whatFailed("read the history's gaps", err)
+		return d, whatFailed("read the history's gaps", err)
 	}
 	if d.Rate, d.Spark, err = s.pace(ctx, filter, now); err != nil {
-		return err
+		return d, err
 	}
 	for _, mix := range []struct {
 		long time.Duration
@@ -63,18 +75,18 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request) error {
 	}{{time.Hour, &d.Hour}, {24 * time.Hour, &d.Day}} {
 		sum, err := s.history().Summary(ctx, filter, visibility.Last(now, mix.long))
 		if err != nil {
-			return whatFailed("read the history", err)
+			return d, whatFailed("read the history", err)
 		}
 		*mix.into = wholeOf(ends(sum.Counts))
 	}
 	if err := s.standing(&d, p); err != nil {
-		return err
+		return d, err
 	}
-	if d.Trouble, err = s.trouble(r, now); err != nil {
-		return err
+	if d.Trouble, err = s.trouble(ctx, now); err != nil {
+		return d, err
 	}
 	d.Fresh = d.Ledger.Accepted == 0
-	return s.show(w, r, page{View: "overview", Title: "Overview", Section: "overview", Poll: 3, Data: &d})
+	return d, nil
 }
 
 // standing fills in how many jobs are where.
@@ -122,9 +134,9 @@ func (s *Site) pace(ctx context.Context, f visibility.Filter, now time.Time) (fl
 }
 
 // trouble are the queues that deserve a look, the worst first.
-func (s *Site) trouble(r *http.Request, now time.Time) ([]*row, error) {
+func (s *Site) trouble(ctx context.Context, now time.Time) ([]*row, error) {
 	const most = 6
-	rows, err := s.rows(r, visibility.ByDestination, visibility.Last(now, time.Hour))
+	rows, err := s.rows(ctx, visibility.ByDestination, visibility.Last(now, time.Hour))
 	if err != nil {
 		return nil, err
 	}

@@ -102,7 +102,7 @@ func (s *Site) queue(w http.ResponseWriter, r *http.Request) error {
 		section = "destinations"
 	}
 	if c.Is() != "queue" {
-		rows, err := s.queuesOf(r, c, over)
+		rows, err := s.queuesOf(ctx, c, over)
 		if err != nil {
 			return err
 		}
@@ -115,7 +115,7 @@ func (s *Site) queue(w http.ResponseWriter, r *http.Request) error {
 
 // liveOf fills in what the scope holds now.
 func (s *Site) liveOf(r *http.Request, c scope, d *queueData) error {
-	held, err := s.now(r, c.selector(), func(centrifuge.QueueKey) string { return "" })
+	held, err := s.now(r.Context(), c.selector(), func(centrifuge.QueueKey) string { return "" })
 	if err != nil {
 		return err
 	}

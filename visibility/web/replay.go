@@ -78,6 +78,7 @@ func (s *Site) replay(w http.ResponseWriter, r *http.Request) error {
 		limit = min(limit, max(1, int(perSecond*replayTime.Seconds())))
 	}
 	did, err := s.o.Backends.Archive.Replay(r.Context(), filter, d.Cursor, limit, perSecond)
+	s.shared.forget()
 	if err != nil {
 		return whatFailed("replay", err)
 	}

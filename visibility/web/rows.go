@@ -3,7 +3,7 @@ package web
 import (
 	"cmp"
 	"context"
-	"net/http"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -32,15 +32,34 @@ type row struct {
 func (r *row) First() ratio    { return ratioOf(r.FirstAttemptShare()) }
 func (r *row) Eventual() ratio { return ratioOf(r.SuccessShare()) }
 
+// shareRows gathers rows, or takes those that were gathered for another viewer who
+// may see the same. The slice is the caller's own; its rows are everybody's.
+func (s *Site) shareRows(ctx context.Context, what string, over visibility.Range, gather func(context.Context) ([]*row, error)) ([]*row, error) {
+	rows, err := gathered(ctx, s.shared, what+" "+reach(ctx, over), gather)
+	return slices.Clone(rows), err
+}
+
+// reach tells apart what is of another time, or for a viewer of other sources.
+func reach(ctx context.Context, over visibility.Range) string {
+	sources := access.From(ctx).Sources
+	return fmt.Sprintf("%d %d %t %q", over.From.Unix(), over.To.Unix(), sources == nil, sources)
+}
+
 // rows are all destinations, or all sources, that the viewer may see: those that
 // did something in the time, and those that hold jobs.
-func (s *Site) rows(r *http.Request, by visibility.By, over visibility.Range) ([]*row, error) {
+func (s *Site) rows(ctx context.Context, by visibility.By, over visibility.Range) ([]*row, error) {
+	return s.shareRows(ctx, fmt.Sprint("rows ", by), over, func(ctx context.Context) ([]*row, error) {
+		return s.gatherRows(ctx, by, over)
+	})
+}
+
+func (s *Site) gatherRows(ctx context.Context, by visibility.By, over visibility.Range) ([]*row, error) {
 	name, selected := sourceOf, func(n string) scope { return scope{Source: n} }
 	if by == visibility.ByDestination {
 		name, selected = destinationOf, func(n string) scope { return scope{Destination: n} }
 	}
-	filter := visibility.Filter{Among: access.From(r.Context()).Sources}
-	rows, err := s.join(r, by, filter, schedule.Selector{}, over, func(row visibility.TopRow) string {
+	filter := visibility.Filter{Among: access.From(ctx).Sources}
+	rows, err := s.join(ctx, by, filter, schedule.Selector{}, over, func(row visibility.TopRow) string {
 		return name(centrifuge.QueueKey{Source: row.Source, Destination: row.Destination})
 	}, name)
 	if err != nil {
@@ -61,13 +80,19 @@ func (s *Site) rows(r *http.Request, by visibility.By, over visibility.Range) ([
 }
 
 // queuesOf are the queues of a scope that is not one itself.
-func (s *Site) queuesOf(r *http.Request, c scope, over visibility.Range) ([]*row, error) {
+func (s *Site) queuesOf(ctx context.Context, c scope, over visibility.Range) ([]*row, error) {
+	return s.shareRows(ctx, fmt.Sprintf("queues %q %q", c.Source, c.Destination), over, func(ctx context.Context) ([]*row, error) {
+		return s.gatherQueues(ctx, c, over)
+	})
+}
+
+func (s *Site) gatherQueues(ctx context.Context, c scope, over visibility.Range) ([]*row, error) {
 	other := sourceOf
 	selected := func(n string) scope { return scope{Source: n, Destination: c.Destination} }
 	if c.Destination == "" {
 		other, selected = destinationOf, func(n string) scope { return scope{Source: c.Source, Destination: n} }
 	}
-	rows, err := s.join(r, visibility.ByQueue, c.filter(access.From(r.Context())), c.selector(), over, func(row visibility.TopRow) string {
+	rows, err := s.join(ctx, visibility.ByQueue, c.filter(access.From(ctx)), c.selector(), over, func(row visibility.TopRow) string {
 		return other(centrifuge.QueueKey{Source: row.Source, Destination: row.Destination})
 	}, other)
 	if err != nil {
@@ -88,14 +113,14 @@ func (s *Site) queuesOf(r *http.Request, c scope, over visibility.Range) ([]*row
 }
 
 // join puts together what the history knows and what is held now, by name.
-func (s *Site) join(r *http.Request, by visibility.By, f visibility.Filter, sel schedule.Selector, over visibility.Range,
+func (s *Site) join(ctx context.Context, by visibility.By, f visibility.Filter, sel schedule.Selector, over visibility.Range,
 	past func(visibility.TopRow) string, present func(centrifuge.QueueKey) string,
 ) ([]*row, error) {
-	held, err := s.now(r, sel, present)
+	held, err := s.now(ctx, sel, present)
 	if err != nil {
 		return nil, err
 	}
-	top, err := s.history().Top(r.Context(), by, f, over, visibility.OrderVolume, mostQueues)
+	top, err := s.history().Top(ctx, by, f, over, visibility.OrderVolume, mostQueues)
 	if err != nil {
 		return nil, whatFailed("read the history", err)
 	}
@@ -114,7 +139,7 @@ func (s *Site) join(r *http.Request, by visibility.By, f visibility.Filter, sel 
 			rows = append(rows, &row{Name: name, Live: *l})
 		}
 	}
-	return rows, s.drains(r.Context(), by, f, rows, past)
+	return rows, s.drains(ctx, by, f, rows, past)
 }
 
 // drains predicts when each row's jobs will have been dealt with.

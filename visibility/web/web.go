@@ -36,11 +36,12 @@ type Options struct {
 
 // Site serves the dashboard. It is safe for concurrent use.
 type Site struct {
-	o     Options
-	views *views
-	files *files
-	key   []byte // of the tokens against forged requests
-	serve http.Handler
+	o      Options
+	views  *views
+	files  *files
+	shared *shared
+	key    []byte // of the tokens against forged requests
+	serve  http.Handler
 }
 
 // New makes a Site.
@@ -56,7 +57,7 @@ func New(o Options) (*Site, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	o.Version = cmp.Or(o.Version, "unknown")
-	s := &Site{o: o, key: make([]byte, 32)}
+	s := &Site{o: o, shared: newShared(o.Now), key: make([]byte, 32)}
 	if _, err := rand.Read(s.key); err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
