@@ -60,7 +60,7 @@ func TestSIGKILL(t *testing.T) {
 	excused, most := 0, 0
 	for i := range crashes {
 		d := s.director
-		kill := func() { d.signal(syscall.SIGKILL) }
+		kill := func() { d.Signal(syscall.SIGKILL) }
 		switch i % 3 {
 		case 0:
 			rest(s.ctx, time.Duration(20+random.IntN(800))*time.Millisecond)
@@ -116,9 +116,9 @@ func TestSIGTERM(t *testing.T) {
 	l := s.startLoad(seed)
 	for range 5 {
 		d := s.director
-		answers.set(200, func() { d.signal(syscall.SIGTERM) })
+		answers.set(200, func() { d.Signal(syscall.SIGTERM) })
 		if err := s.awaitEnd(); err != nil {
-			t.Errorf("after SIGTERM: %v\n%s", err, s.director.log)
+			t.Errorf("after SIGTERM: %v\n%s", err, s.director.Log)
 		}
 		s.serve(args...)
 	}

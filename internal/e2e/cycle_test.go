@@ -106,7 +106,7 @@ func TestCyclesAndSIGKILL(t *testing.T) {
 	l := s.startLoad(seed)
 	for range kills {
 		rest(s.ctx, time.Duration(200+random.IntN(1500))*time.Millisecond)
-		s.director.signal(syscall.SIGKILL)
+		s.director.Signal(syscall.SIGKILL)
 		_ = s.awaitEnd() // it was killed
 		s.serve(cycling()...)
 	}

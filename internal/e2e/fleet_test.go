@@ -22,6 +22,7 @@ import (
 
 	"centrifuge/client"
 	pb "centrifuge/gen/centrifuge/v1"
+	"centrifuge/internal/e2e/program"
 	"centrifuge/jobdb/mysql/mysqltest"
 	"centrifuge/lease/consul/consultest"
 )
@@ -45,7 +46,7 @@ type fleet struct {
 
 // member is a process of the fleet.
 type member struct {
-	*director
+	*program.Process
 	f      *fleet
 	name   string
 	client *client.Client
@@ -53,10 +54,7 @@ type member struct {
 
 func newFleet(t *testing.T, limit time.Duration) *fleet {
 	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := program.Binary(t)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	t.Cleanup(cancel)
 	f := &fleet{T: t, ctx: ctx, binary: path, dir: t.TempDir(), delivered: make(map[string]int)}
@@ -102,10 +100,10 @@ func (f *fleet) start(role, name string, args ...string) *member {
 	if role == "director" {
 		line = append(line, "--allow-network", "127.0.0.0/8", "--data-dir", filepath.Join(f.dir, name))
 	}
-	m := &member{f: f, name: name, director: startDirector(f.T, line)}
+	m := &member{f: f, name: name, Process: program.Start(f.T, line...)}
 	var address string
 	m.await("listening", func() (ok bool, _ string) {
-		address, ok = m.log.address()
+		address, ok = m.Log.Address()
 		return ok, ""
 	})
 	var err error
@@ -119,7 +117,7 @@ func (f *fleet) start(role, name string, args ...string) *member {
 
 // ready reports whether the process says that it serves.
 func (m *member) ready() (bool, string) {
-	address, _ := m.log.address()
+	address, _ := m.Log.Address()
 	req, err := http.NewRequestWithContext(m.f.ctx, http.MethodGet, "http://"+address+"/readyz", nil)
 	if err != nil {
 		m.f.Fatal(err)
@@ -144,10 +142,10 @@ func (m *member) await(what string, ask func() (bool, string)) {
 		}
 		select {
 		case <-tick.C:
-		case <-m.ended:
-			m.f.Fatalf("%s ended, not yet %s: %v\n%s", m.name, what, m.err, m.log)
+		case <-m.Ended:
+			m.f.Fatalf("%s ended, not yet %s: %v\n%s", m.name, what, m.Err(), m.Log)
 		case <-m.f.ctx.Done():
-			m.f.Fatalf("%s is still not %s: %s\n%s", m.name, what, said, m.log)
+			m.f.Fatalf("%s is still not %s: %s\n%s", m.name, what, said, m.Log)
 		}
 	}
 }
@@ -155,14 +153,14 @@ func (m *member) await(what string, ask func() (bool, string)) {
 // end sends a signal and waits for the end.
 func (m *member) end(s syscall.Signal) {
 	m.f.Helper()
-	m.signal(s)
+	m.Signal(s)
 	select {
-	case <-m.ended:
+	case <-m.Ended:
 	case <-m.f.ctx.Done():
-		m.f.Fatalf("%s has still not ended\n%s", m.name, m.log)
+		m.f.Fatalf("%s has still not ended\n%s", m.name, m.Log)
 	}
-	if s == syscall.SIGTERM && m.err != nil {
-		m.f.Errorf("%s after SIGTERM: %v\n%s", m.name, m.err, m.log)
+	if s == syscall.SIGTERM && m.Err() != nil {
+		m.f.Errorf("%s after SIGTERM: %v\n%s", m.name, m.Err(), m.Log)
 	}
 }
 
@@ -178,7 +176,7 @@ func (m *member) submit(n int) []string {
 	}
 	resp, err := m.client.Submit(m.f.ctx, req)
 	if err != nil {
-		m.f.Fatalf("%v\n%s", err, m.log)
+		m.f.Fatalf("%v\n%s", err, m.Log)
 	}
 	return resp.GetJobIds()
 }
@@ -186,7 +184,7 @@ func (m *member) submit(n int) []string {
 // command runs a command of the program against the process.
 func (m *member) command(args ...string) string {
 	m.f.Helper()
-	address, _ := m.log.address()
+	address, _ := m.Log.Address()
 	out, err := exec.CommandContext(m.f.ctx, m.f.binary, append(args, "--server", "http://"+address)...).CombinedOutput() //nolint:gosec // our own binary
 	if err != nil {
 		m.f.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)

@@ -59,7 +59,7 @@ func (f *fullScene) submitUntilRefused(what string) {
 		}
 		answer, _ := errors.AsType[*connect.Error](err)
 		if connect.CodeOf(err) != connect.CodeResourceExhausted || answer.Meta().Get("Retry-After") == "" || !strings.Contains(err.Error(), what) {
-			f.Fatalf("refused with %v, want resource_exhausted that says %q\n%s\n%s", err, what, f.disk, f.director.log)
+			f.Fatalf("refused with %v, want resource_exhausted that says %q\n%s\n%s", err, what, f.disk, f.director.Log)
 		}
 		return true, ""
 	})
@@ -85,7 +85,7 @@ func (f *fullScene) goesOn() {
 	f.disk.unload()
 	a := <-answered
 	if a.err != nil {
-		f.Fatalf("with room again: %v\n%s\n%s", a.err, f.disk, f.director.log)
+		f.Fatalf("with room again: %v\n%s\n%s", a.err, f.disk, f.director.Log)
 	}
 	f.ids = append(f.ids, a.resp.GetJobIds()...)
 }
@@ -168,7 +168,7 @@ func TestBegunWhileDiskFull(t *testing.T) {
 			f.begin(f.disk.via, f.args...)
 			f.awaitVerdict()
 			f.disk.unload()
-			if _, listens := f.director.log.address(); !listens {
+			if _, listens := f.director.Log.Address(); !listens {
 				_ = f.awaitEnd() // it could not even have the lease
 				f.begin(f.disk.via, f.args...)
 			}
@@ -205,15 +205,15 @@ func stoppedBefore(f *fullScene) {
 // said why it does not, in its log or its last words.
 func (f *fullScene) awaitVerdict() {
 	f.Helper()
-	defer func() { f.Logf("with no room, %s", f.director.log) }()
+	defer func() { f.Logf("with no room, %s", f.director.Log) }()
 	for {
 		ended := false
 		select {
-		case <-f.director.ended:
+		case <-f.director.Ended:
 			ended = true
 		default:
 		}
-		log := f.director.log.String()
+		log := f.director.Log.String()
 		if strings.Contains(log, "corrupt") {
 			f.Fatal("it takes a full disk for a damaged file")
 		}

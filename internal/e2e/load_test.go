@@ -132,7 +132,7 @@ func (l *load) stop() {
 	s.Helper()
 	l.end()
 	if err := l.group.Wait(); err != nil {
-		s.Fatalf("%v\n%s", err, s.director.log)
+		s.Fatalf("%v\n%s", err, s.director.Log)
 	}
 	s.await("done with all jobs", func() (bool, string) {
 		ledger := s.ledger()

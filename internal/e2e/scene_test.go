@@ -17,6 +17,7 @@ import (
 
 	"centrifuge/client"
 	pb "centrifuge/gen/centrifuge/v1"
+	"centrifuge/internal/e2e/program"
 )
 
 // scene is a receiver, a data folder and the Directors that serve it one after
@@ -30,7 +31,7 @@ type scene struct {
 	seenAs   string                 // the same, for the test
 	address  atomic.Pointer[string] // of the Director that serves
 	retried  atomic.Int64           // calls of Submits that were repeated
-	director *director
+	director *program.Process
 	client   *client.Client
 }
 
@@ -38,10 +39,7 @@ type scene struct {
 // the limit, and then the test fails.
 func newScene(t *testing.T, limit time.Duration, r *receiver) *scene {
 	t.Helper()
-	path, err := binary() // which takes what time it takes
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := program.Binary(t) // which takes what time it takes
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	t.Cleanup(cancel)
 	s := &scene{T: t, ctx: ctx, receiver: r, binary: path}
@@ -96,15 +94,15 @@ func (s *scene) launch(via []string, args ...string) {
 // begin starts a Director and waits for nothing.
 func (s *scene) begin(via []string, args ...string) {
 	s.Helper()
-	s.director = startDirector(s.T, slices.Concat(via, []string{
+	s.director = program.Start(s.T, slices.Concat(via, []string{
 		s.binary, "serve", "--listen", "127.0.0.1:0", "--allow-network", "127.0.0.0/8", "--log-format", "json", "--data-dir", s.dir,
-	}, args))
+	}, args)...)
 }
 
 func (s *scene) awaitListening() {
 	s.Helper()
 	s.await("listening", func() (bool, string) {
-		address, ok := s.director.log.address()
+		address, ok := s.director.Log.Address()
 		if ok {
 			s.address.Store(&address)
 		}
@@ -131,16 +129,16 @@ func (s *scene) url() string { return "http://" + *s.address.Load() }
 // the operating system had not written yet.
 func (s *scene) kill() {
 	s.Helper()
-	s.director.signal(syscall.SIGKILL)
+	s.director.Signal(syscall.SIGKILL)
 	_ = s.awaitEnd() // it was killed
 }
 
 // terminate asks the Director to end, and expects that it does so in order.
 func (s *scene) terminate() {
 	s.Helper()
-	s.director.signal(syscall.SIGTERM)
+	s.director.Signal(syscall.SIGTERM)
 	if err := s.awaitEnd(); err != nil {
-		s.Errorf("after SIGTERM: %v\n%s", err, s.director.log)
+		s.Errorf("after SIGTERM: %v\n%s", err, s.director.Log)
 	}
 }
 
@@ -148,10 +146,10 @@ func (s *scene) terminate() {
 func (s *scene) awaitEnd() error {
 	s.Helper()
 	select {
-	case <-s.director.ended:
-		return s.director.err
+	case <-s.director.Ended:
+		return s.director.Err()
 	case <-s.ctx.Done():
-		s.Fatalf("the Director has still not ended\n%s", s.director.log)
+		s.Fatalf("the Director has still not ended\n%s", s.director.Log)
 		return nil
 	}
 }
@@ -169,10 +167,10 @@ func (s *scene) await(what string, ask func() (bool, string)) {
 		}
 		select {
 		case <-tick.C:
-		case <-s.director.ended:
-			s.Fatalf("the Director ended, not yet %s: %v\n%s", what, s.director.err, s.director.log)
+		case <-s.director.Ended:
+			s.Fatalf("the Director ended, not yet %s: %v\n%s", what, s.director.Err(), s.director.Log)
 		case <-s.ctx.Done():
-			s.Fatalf("still not %s: %s\n%s", what, said, s.director.log)
+			s.Fatalf("still not %s: %s\n%s", what, said, s.director.Log)
 		}
 	}
 }
@@ -252,7 +250,7 @@ func (s *scene) commandTrace(id string) *pb.GetResponse {
 func (s *scene) pause() {
 	s.Helper()
 	if !rest(s.ctx, 5*time.Millisecond) {
-		s.Fatalf("out of time\n%s", s.director.log)
+		s.Fatalf("out of time\n%s", s.director.Log)
 	}
 }
 
