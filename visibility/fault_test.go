@@ -337,6 +337,22 @@ func testClockJumps(t *testing.T, at place) {
 	}
 }
 
+// ofDay makes events of the day after so many, all of a source that only it has.
+func (w *world) ofDay(day int) []centrifuge.Event {
+	w.now, w.jobs = start.Add(time.Duration(day)*24*time.Hour), nil
+	known, source := len(w.facts), fmt.Sprintf("source of day %d", day)
+	events := w.events(50, 5*time.Minute)
+	for i := range events {
+		job := *events[i].Job
+		job.Source = source
+		events[i].Job = &job
+	}
+	for i := range w.facts[known:] {
+		w.facts[known+i].queue.Source = source
+	}
+	return events
+}
+
 // Days go when the retention is over, and the names that only they had.
 func TestRetention(t *testing.T) { onEach(t, testRetention) }
 
@@ -347,17 +363,7 @@ func testRetention(t *testing.T, at place) {
 	b.options.MaxQueues = 60
 	b.open()
 	for day := range 12 {
-		w.now, w.jobs = start.Add(time.Duration(day)*24*time.Hour), nil
-		events := w.events(50, 5*time.Minute)
-		for i := range events {
-			job := *events[i].Job
-			job.Source = fmt.Sprintf("source of day %d", day)
-			events[i].Job = &job
-		}
-		for i := range w.facts[len(w.facts)-50:] {
-			w.facts[len(w.facts)-50+i].queue.Source = fmt.Sprintf("source of day %d", day)
-		}
-		b.Record(events)
+		b.Record(w.ofDay(day))
 		b.now = w.now
 		b.flush()
 		r := visibility.Range{From: w.now.Add(-time.Hour), To: w.now.Add(time.Minute)}

@@ -122,6 +122,9 @@ func (l *ranked) count(ctx context.Context) (err error) {
 	}
 	err = l.book.visit(ctx, l.spans, l.scope, wantCounts, func(m minute, id uint32) *cell {
 		l.draw()
+		if int(id) >= len(l.rowOf) {
+			id = 0 // its name was lost
+		}
 		at := l.row(id)
 		if at < 0 {
 			at = l.add(id)

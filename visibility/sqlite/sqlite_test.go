@@ -5,11 +5,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 
 	"centrifuge/visibility"
 	"centrifuge/visibility/sqlite"
+	"centrifuge/visibility/visibilitytest"
 )
 
 func open(t *testing.T, folder string) *sqlite.Backend {
@@ -26,62 +26,13 @@ func open(t *testing.T, folder string) *sqlite.Backend {
 	return b
 }
 
-func scan(t *testing.T, b *sqlite.Backend, d visibility.Day, from, to uint64) (keys []uint64, text string) {
-	t.Helper()
-	err := b.Scan(t.Context(), d, from, to, func(key uint64, data []byte) error {
-		keys = append(keys, key)
-		text += string(data)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return keys, text
-}
-
-// What was written is read in order, by this process and the next; a write deletes
-// first; days are apart. The folder's path may be relative and odd.
-func TestWriteAndScan(t *testing.T) {
+// The folder's path may be relative and odd. What is dropped leaves no file, and what
+// is set aside one.
+func TestContract(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, folder := range []string{"data", "odd ?#% name/ü", filepath.Join(t.TempDir(), "absolute")} {
 		t.Run(folder, func(t *testing.T) {
-			b := open(t, folder)
-			write := func(d visibility.Day, w visibility.Write) {
-				t.Helper()
-				if err := b.Write(t.Context(), d, &w); err != nil {
-					t.Fatal(err)
-				}
-			}
-			write(20000, visibility.Write{Put: []visibility.Entry{{Key: 9, Data: []byte("nine")}, {Key: 2, Data: []byte("two")}, {Key: 5, Data: []byte("five")}}})
-			write(20001, visibility.Write{Put: []visibility.Entry{{Key: 5, Data: bytes.Repeat([]byte("x"), 1<<20)}}})
-			write(20000, visibility.Write{
-				Delete: []visibility.KeyRange{{From: 5, To: 9}},
-				Put:    []visibility.Entry{{Key: 9, Data: []byte("new")}, {Key: 2, Data: []byte("2")}},
-			})
-			for range 2 {
-				if keys, text := scan(t, b, 20000, 0, 1<<62); !slices.Equal(keys, []uint64{2, 9}) || text != "2new" {
-					t.Errorf("read %v %q", keys, text)
-				}
-				if keys, _ := scan(t, b, 20000, 3, 8); len(keys) != 0 {
-					t.Errorf("read %v out of range", keys)
-				}
-				if keys, _ := scan(t, b, 20002, 0, 1<<62); len(keys) != 0 {
-					t.Errorf("read %v of a day without anything", keys)
-				}
-				if days, err := b.Days(t.Context()); err != nil || !slices.Equal(days, []visibility.Day{20000, 20001}) {
-					t.Errorf("days %v, %v", days, err)
-				}
-				if err := b.Close(); err != nil {
-					t.Fatal(err)
-				}
-				b = open(t, folder)
-			}
-			if err := b.Drop(t.Context(), 20000); err != nil {
-				t.Fatal(err)
-			}
-			if err := b.SetAside(t.Context(), 20001); err != nil {
-				t.Fatal(err)
-			}
+			visibilitytest.Backend(t, func() visibility.Backend { return open(t, folder) })
 			left, err := filepath.Glob(filepath.Join(folder, "*.db"))
 			if err != nil || len(left) > 0 {
 				t.Errorf("left are %v, %v", left, err)
@@ -90,19 +41,6 @@ func TestWriteAndScan(t *testing.T) {
 				t.Errorf("nothing was set aside: %v", err)
 			}
 		})
-	}
-}
-
-// A callback that fails ends the scan with its error.
-func TestScanFails(t *testing.T) {
-	b := open(t, t.TempDir())
-	if err := b.Write(t.Context(), 1, &visibility.Write{Put: []visibility.Entry{{Key: 1}, {Key: 2}}}); err != nil {
-		t.Fatal(err)
-	}
-	fault, calls := errors.New("enough"), 0
-	err := b.Scan(t.Context(), 1, 0, 9, func(uint64, []byte) error { calls++; return fault })
-	if !errors.Is(err, fault) || calls != 1 {
-		t.Errorf("%d calls, %v", calls, err)
 	}
 }
 
