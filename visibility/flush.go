@@ -54,7 +54,7 @@ func (r *Recorder) beat(ctx context.Context) {
 func (r *Recorder) tick(ctx context.Context) {
 	err := r.Flush(ctx)
 	if err == nil {
-		err = r.tidy(ctx)
+		err = r.Tidy(ctx)
 	}
 	switch {
 	case err != nil && !r.failed:
@@ -170,8 +170,10 @@ const sealAfter = 5 * time.Second
 // retainEvery is how often a day may be dropped, by a clock that is not set.
 const retainEvery = time.Hour
 
-// tidy seals what is over and drops what is old.
-func (r *Recorder) tidy(ctx context.Context) error {
+// Tidy seals the minutes, hours and days that are over, and drops at most one day that
+// is past the retention. Run does so every few seconds; it is for whoever calls Flush
+// instead.
+func (r *Recorder) Tidy(ctx context.Context) error {
 	r.work.Lock()
 	defer r.work.Unlock()
 	now := r.o.Now()

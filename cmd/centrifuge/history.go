@@ -33,8 +33,15 @@ type historyOptions struct {
 	retention time.Duration
 }
 
-// openHistory opens the record and begins to add to it; nil if it cannot be opened.
+// noHistory in the place of a URL says that nothing is to be recorded.
+const noHistory = "none"
+
+// openHistory opens the record and begins to add to it; nil if there is to be none, or
+// it cannot be opened.
 func openHistory(ctx context.Context, o *historyOptions, logger *slog.Logger) *history {
+	if o.url == noHistory {
+		return nil
+	}
 	h, err := newHistory(ctx, o, logger)
 	if err != nil {
 		logger.ErrorContext(ctx, "deliveries are not recorded", "err", err)

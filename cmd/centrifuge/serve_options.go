@@ -53,7 +53,7 @@ type serveOptions struct {
 // an environment variable and a key of the configuration file.
 func (o *serveOptions) addTo(fs *pflag.FlagSet) {
 	o.addDirectorTo(fs)
-	o.manageOptions.addTo(fs)
+	o.manageOptions.addTo(fs, 8<<30)
 }
 
 // addDirectorTo declares the flags of a Director.
@@ -73,7 +73,7 @@ func (o *serveOptions) addDirectorTo(fs *pflag.FlagSet) {
 	fs.Var(&o.cacheSize, "cache-size", "payloads of waiting jobs kept in memory, in `bytes`")
 	fs.Var(&o.minFreeDisk, "min-free-disk", "free disk below which submits are refused, in `bytes`: 32MiB or more, or 0 for none")
 	fs.DurationVar(&o.shutdownGrace, "shutdown-grace", 15*time.Second, "how long deliveries under way may take to end at shutdown")
-	fs.StringVar(&o.history, "history", "", "`place` of what is recorded of deliveries: mysql://user@host/schema?password-file=…, which Directors share (default history in the data folder)")
+	fs.StringVar(&o.history, "history", "", "`place` of what is recorded of deliveries: mysql://user@host/schema?password-file=…, which Directors share, or none to record nothing (default history in the data folder)")
 	fs.DurationVar(&o.retention, "history-retention", 30*24*time.Hour, "how long what is recorded of deliveries is kept, by the day")
 	fs.StringVar(&o.alertRules, "alert-rules", "", "YAML `file` of when to raise alerts and whom to tell (default built-in rules, nobody)")
 }
@@ -82,7 +82,7 @@ func (o *serveOptions) addDirectorTo(fs *pflag.FlagSet) {
 func (o *serveOptions) addManagerTo(fs *pflag.FlagSet) {
 	o.addDirectorTo(pflag.NewFlagSet("defaults", pflag.ContinueOnError))
 	o.addProcessTo(fs)
-	o.manageOptions.addTo(fs)
+	o.manageOptions.addTo(fs, 64<<30)
 }
 
 // addProcessTo declares the flags that every role has.
@@ -139,7 +139,7 @@ func (o *serveOptions) check() error {
 	if err := checkArchive(o.archive); err != nil {
 		return err
 	}
-	if o.history != "" {
+	if o.history != "" && o.history != noHistory {
 		if _, err := mysql.ParseURL(o.history); err != nil {
 			return usagef("--history: %w", err)
 		}
