@@ -23,6 +23,7 @@ func (s *archiveService) List(
 ) (*connect.Response[pb.ArchiveServiceListResponse], error) {
 	f := fields{index: -1}
 	filter := f.filter(req.Msg.GetFilter())
+	f.mayMatch(ctx, "filter.endpoint", filter.Endpoint)
 	limit := f.pageSize(req.Msg.GetPageSize(), 100)
 	if f.err != nil {
 		return nil, f.err
@@ -41,6 +42,7 @@ func (s *archiveService) List(
 	jobs := make([]*pb.ArchivedJob, len(page.Entries))
 	for i := range page.Entries {
 		jobs[i] = newArchivedJob(&page.Entries[i])
+		jobs[i].Endpoint = shownEndpoint(ctx, jobs[i].GetEndpoint())
 	}
 	return connect.NewResponse(&pb.ArchiveServiceListResponse{Jobs: jobs, NextPageToken: page.Next}), nil
 }

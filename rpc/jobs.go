@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -65,13 +66,18 @@ func (s *jobService) Get(
 	if f.err != nil {
 		return nil, f.err
 	}
+	caller := access.From(ctx)
 	trace, err := s.backend.Get(ctx, id)
+	if errors.Is(err, director.ErrNotFound) && caller.Sources != nil {
+		err = director.ErrNotFound // why would tell it from what is there, and not for this caller
+	}
 	if err != nil {
 		return nil, err
 	}
-	if !access.From(ctx).MayView(trace.Job.Source) {
+	if !caller.MayView(trace.Job.Source) {
 		return nil, director.ErrNotFound // as if it were not there
 	}
+	trace.Job.Endpoint, trace.Job.Headers = shownEndpoint(ctx, trace.Job.Endpoint), shownHeaders(ctx, trace.Job.Headers)
 	return connect.NewResponse(newGetResponse(&trace)), nil
 }
 

@@ -29,6 +29,7 @@ func (s *visibilityService) Search(
 		Source: m.GetSource(), Destination: m.GetDestination(), Endpoint: m.GetEndpoint(),
 		From: f.time("from", m.GetFrom()), To: f.time("to", m.GetTo()),
 	}
+	f.mayMatch(ctx, "endpoint", filter.Endpoint)
 	if name := m.GetState(); name != "" {
 		var err error
 		if filter.State, err = centrifuge.ParseState(name); err != nil {
@@ -61,7 +62,7 @@ func (s *visibilityService) Search(
 	}
 	answer := &pb.SearchResponse{NextPageToken: page.Next, Cut: page.Cut, Looked: int64(page.Looked)}
 	for i := range page.Jobs {
-		answer.Jobs = append(answer.Jobs, newFound(&page.Jobs[i]))
+		answer.Jobs = append(answer.Jobs, newFound(ctx, &page.Jobs[i]))
 	}
 	return connect.NewResponse(answer), nil
 }
@@ -90,11 +91,11 @@ func (s *visibilityService) one(ctx context.Context, id centrifuge.ID) (*connect
 			found.StatusCode, found.ErrorCode = t.StatusCode, t.ErrorCode
 		}
 	}
-	answer.Jobs = []*pb.FoundJob{newFound(&found)}
+	answer.Jobs = []*pb.FoundJob{newFound(ctx, &found)}
 	return connect.NewResponse(answer), nil
 }
 
-func newFound(j *director.Found) *pb.FoundJob {
+func newFound(ctx context.Context, j *director.Found) *pb.FoundJob {
 	at := func(t time.Time) *timestamppb.Timestamp {
 		if t.IsZero() {
 			return nil
@@ -102,7 +103,7 @@ func newFound(j *director.Found) *pb.FoundJob {
 		return timestamppb.New(t)
 	}
 	return &pb.FoundJob{
-		Id: j.ID.String(), Source: text(j.Queue.Source), Destination: text(j.Queue.Destination), Endpoint: text(j.Endpoint),
+		Id: j.ID.String(), Source: text(j.Queue.Source), Destination: text(j.Queue.Destination), Endpoint: shownEndpoint(ctx, text(j.Endpoint)),
 		State: j.State.String(), Attempts: int32(j.Attempts), StatusCode: int32(j.StatusCode), ErrorCode: string(j.ErrorCode),
 		CreatedAt: at(j.CreatedAt), ExpireAt: at(j.ExpireAt), ChangedAt: at(j.ChangedAt), RetryAt: at(j.RetryAt),
 	}

@@ -11,14 +11,15 @@ import (
 // Redacted stands where a secret was.
 const Redacted = "(redacted)"
 
-// A header or parameter whose name contains one of these is taken for a secret.
+// A header or parameter whose name contains one of these is taken for a secret, and
+// so is one called key, sig or pwd.
 var secretWords = [...]string{
 	"auth", "cookie", "api-key", "apikey", "api_key", "token", "secret", "passw", "signature", "credential", "session", "private",
 }
 
 func secretName(name string) bool {
 	name = strings.ToLower(name)
-	return slices.ContainsFunc(secretWords[:], func(word string) bool { return strings.Contains(name, word) })
+	return name == "key" || name == "sig" || name == "pwd" || slices.ContainsFunc(secretWords[:], func(word string) bool { return strings.Contains(name, word) })
 }
 
 // Bounds of what is kept of a sample.
@@ -27,14 +28,23 @@ const (
 	maxSampleText    = 2 << 10 // bytes of an endpoint, and of a body
 )
 
+// RedactHeaders copies headers, with [Redacted] as the value of those whose names
+// say that they are secret.
+func RedactHeaders(headers []centrifuge.Header) []centrifuge.Header {
+	shown := slices.Clone(headers)
+	for i := range shown {
+		if secretName(shown[i].Name) {
+			shown[i].Value = Redacted
+		}
+	}
+	return shown
+}
+
 // redactHeaders copies headers without what looks like a secret, as many as fit.
 func redactHeaders(headers []centrifuge.Header) []centrifuge.Header {
 	size := 0
 	out := make([]centrifuge.Header, 0, len(headers))
-	for _, h := range headers {
-		if secretName(h.Name) {
-			h.Value = Redacted
-		}
+	for _, h := range RedactHeaders(headers) {
 		h.Name, h.Value = printable(h.Name), printable(h.Value)
 		if size += len(h.Name) + len(h.Value); size > maxSampleHeaders {
 			break
@@ -44,9 +54,10 @@ func redactHeaders(headers []centrifuge.Header) []centrifuge.Header {
 	return out
 }
 
-// redactEndpoint removes from a URL the password and the values of parameters whose
-// names say that they are secret.
-func redactEndpoint(endpoint string) string {
+// RedactEndpoint removes from a URL the user and password, and the values of
+// parameters whose names say that they are secret. What is no URL is a secret as a
+// whole.
+func RedactEndpoint(endpoint string) string {
 	u, err := url.Parse(endpoint)
 	if err != nil {
 		return Redacted
@@ -56,13 +67,18 @@ func redactEndpoint(endpoint string) string {
 	}
 	parts := strings.Split(u.RawQuery, "&")
 	for i, part := range parts {
-		if name, _, ok := strings.Cut(part, "="); ok && secretName(name) {
+		name, _, _ := strings.Cut(part, "=")
+		plain, err := url.QueryUnescape(name)
+		if err != nil || secretName(plain) {
 			parts[i] = name + "=redacted"
 		}
 	}
 	u.RawQuery = strings.Join(parts, "&")
-	return cut(u.String())
+	return u.String()
 }
+
+// redactEndpoint is an endpoint without secrets, as much as fits.
+func redactEndpoint(endpoint string) string { return cut(RedactEndpoint(endpoint)) }
 
 // printable is text without what could disturb a terminal.
 func printable(s string) string {

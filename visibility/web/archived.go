@@ -72,7 +72,10 @@ func (f archiveForm) Hidden() url.Values { return f.values() }
 // several has to say which.
 func (f *archiveForm) filter(p access.Principal, right access.Right, now time.Time) (archive.Filter, error) {
 	filter := archive.Filter{Destination: f.Destination, Endpoint: f.Endpoint}
-	var err error
+	err := mayMatch(p, f.Endpoint)
+	if err != nil {
+		return filter, err
+	}
 	if filter.Source, err = p.Narrow(f.Source); err != nil {
 		return filter, err
 	}

@@ -1,37 +1,20 @@
 package web
 
 import (
-	"slices"
 	"strings"
 
 	"centrifuge"
 )
 
-const hidden = "REDACTED"
-
-// redacted are the headers without what looks like a secret.
-func redacted(headers []centrifuge.Header) []centrifuge.Header {
-	shown := slices.Clone(headers)
-	for i := range shown {
-		name := strings.ToLower(shown[i].Name)
-		for _, secret := range [...]string{"auth", "cookie", "token", "secret", "signature", "password", "api-key", "apikey", "credential", "session"} {
-			if strings.Contains(name, secret) {
-				shown[i].Value = hidden
-			}
-		}
-	}
-	return shown
-}
-
-// curl is a command that makes the job's request once more by hand. Secrets in its
-// headers are left out; a payload that is no text is to be put into a file.
-func curl(job *centrifuge.Job, headers []centrifuge.Header, binary bool) string {
+// curl is a command that makes the job's request once more by hand. A payload that is
+// no text is to be put into a file.
+func curl(job *centrifuge.Job, binary bool) string {
 	method := job.Method
 	if method == "" {
 		method = "POST"
 	}
 	parts := []string{"curl -g -i -X " + quoted(method) + " " + quoted(job.Endpoint)}
-	for _, h := range headers {
+	for _, h := range job.Headers {
 		parts = append(parts, "-H "+quoted(h.Name+": "+h.Value))
 	}
 	parts = append(parts, "-H "+quoted("Idempotency-Key: "+job.ID.String()))

@@ -30,7 +30,7 @@ type FleetDirector struct {
 // FleetJobDB is one JobDB.
 type FleetJobDB struct {
 	Name    string
-	State   string // active, spare, draining, full, dropped
+	State   string // active, spare, draining, full, drained, dropped
 	Owner   string // the Director that holds it, if any
 	Epoch   uint64
 	Bytes   int64

@@ -96,26 +96,8 @@ func TestCurlIsQuoted(t *testing.T) {
 		}
 	}
 	job := &centrifuge.Job{Endpoint: "http://e.example/[a]", Payload: []byte("@/etc/passwd")}
-	if got := curl(job, nil, false); !strings.Contains(got, "--data-raw '@/etc/passwd'") || !strings.Contains(got, "-X 'POST'") || !strings.Contains(got, " -g ") {
+	if got := curl(job, false); !strings.Contains(got, "--data-raw '@/etc/passwd'") || !strings.Contains(got, "-X 'POST'") || !strings.Contains(got, " -g ") {
 		t.Errorf("got %s", got)
-	}
-}
-
-func TestSecretsAreRedacted(t *testing.T) {
-	headers := []centrifuge.Header{
-		{Name: "authorization", Value: "Basic x"},
-		{Name: "X-Api-Key", Value: "x"},
-		{Name: "Cookie", Value: "x"},
-		{Name: "X-Hub-Signature-256", Value: "x"},
-		{Name: "Content-Type", Value: "text/plain"},
-	}
-	for _, h := range redacted(headers) {
-		if (h.Value == hidden) == (h.Name == "Content-Type") {
-			t.Errorf("%s: %s", h.Name, h.Value)
-		}
-	}
-	if headers[0].Value != "Basic x" {
-		t.Error("the job itself is changed")
 	}
 }
 

@@ -10,11 +10,12 @@ import (
 	"centrifuge"
 	"centrifuge/access"
 	"centrifuge/schedule"
+	"centrifuge/visibility"
 )
 
 // jobData is the page of one job.
 type jobData struct {
-	Job      centrifuge.Job
+	Job      centrifuge.Job // secrets redacted
 	Scope    scope
 	State    centrifuge.State
 	Class    string
@@ -22,9 +23,8 @@ type jobData struct {
 	Steps    []step
 	Due      time.Time // of the next attempt, if one is
 	Took     time.Duration
-	Headers  []centrifuge.Header // secrets redacted
-	Payload  string              // its beginning, if it is text
-	Cut      bool                // it goes on
+	Payload  string // its beginning, if it is text
+	Cut      bool   // it goes on
 	Binary   bool
 	Curl     string
 	Timeout  time.Duration
@@ -75,9 +75,9 @@ func (s *Site) job(w http.ResponseWriter, r *http.Request) error {
 			d.Took = last.Time.Sub(trace.Job.CreatedAt)
 		}
 	}
-	d.Headers = redacted(trace.Job.Headers)
+	d.Job.Endpoint, d.Job.Headers = visibility.RedactEndpoint(d.Job.Endpoint), visibility.RedactHeaders(d.Job.Headers)
 	d.Payload, d.Cut, d.Binary = preview(trace.Job.Payload)
-	d.Curl = curl(&trace.Job, d.Headers, d.Binary)
+	d.Curl = curl(&d.Job, d.Binary)
 	poll := 0
 	if !d.State.Terminal() {
 		poll = 2

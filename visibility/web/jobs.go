@@ -86,6 +86,9 @@ func (s *Site) jobs(w http.ResponseWriter, r *http.Request) error {
 	if f.Source != "" && !p.MayView(f.Source) {
 		return p.Denied(access.View, f.Source)
 	}
+	if err := mayMatch(p, f.Endpoint); err != nil {
+		return err
+	}
 	if d.Form.State != "" {
 		var err error
 		if f.State, err = centrifuge.ParseState(d.Form.State); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"centrifuge"
 	"centrifuge/access"
@@ -90,6 +91,15 @@ func scopeOf(r *http.Request) (scope, error) {
 
 // mayOperate reports whether the principal may act on all of the scope.
 func (c scope) mayOperate(p access.Principal) bool { return p.MayOperate(c.Source) }
+
+// mayMatch refuses to match endpoints with secrets for whoever is not shown these:
+// they could be guessed character by character.
+func mayMatch(p access.Principal, endpoint string) error {
+	if !p.Has(access.Operate) && strings.ContainsAny(endpoint, "?@") {
+		return invalid("only operators may search for endpoints with a query or a password; search for what comes before, with * after it")
+	}
+	return nil
+}
 
 // visible reports whether the principal may see a queue.
 func visible(p access.Principal, key centrifuge.QueueKey) bool {
