@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"centrifuge"
 )
 
 // Pool is where JobDBs lie: a folder of SQLite files, or MySQL servers. A JobDB in
@@ -27,9 +29,34 @@ type Pool interface {
 	// [DB]. It makes one if there is none.
 	Open(ctx context.Context, server, name string, epoch uint64) (DB, error)
 
+	// Read opens the JobDB to be looked at, whoever owns it and goes on writing to
+	// it: no epoch is recorded, nothing is written, and none is made if there is
+	// none. What was committed before a call to the Reader is seen by it.
+	Read(ctx context.Context, server, name string) (Reader, error)
+
 	// Drop removes the JobDB with all that is in it, if there is one. After an
 	// error it may be there, whole or in part, and can be dropped again.
 	Drop(ctx context.Context, server, name string) error
+}
+
+// Reader looks at a JobDB that others may own. All methods are safe for concurrent
+// use.
+type Reader interface {
+	// Trace is that of [Jobs].
+	Trace(ctx context.Context, id centrifuge.ID) (Trace, error)
+
+	// Mark tells how far the JobDB was written.
+	Mark(ctx context.Context) (Mark, error)
+
+	// Close waits for calls under way.
+	Close() error
+}
+
+// Mark is how far a JobDB was written: two that are equal are of one JobDB in which
+// nothing was written between them, and to which no former state was put back.
+type Mark struct {
+	Epoch uint64 `json:"epoch"` // of its last owner
+	Seq   uint64 `json:"seq"`   // of its last transition; 0 if it has none
 }
 
 // Server is a place in a Pool.

@@ -27,6 +27,11 @@ func RunPool(t *testing.T, create func(t *testing.T) jobdb.Pool) {
 		{"ListIsByName", testListOrder},
 		{"NamesAndServersAreChecked", testPoolNames},
 		{"ManyAtOnce", testPoolConcurrency},
+		{"ReadBesideTheOwner", testReadBeside},
+		{"ReadAfterTheOwner", testReadAfter},
+		{"MarkTellsFormerStates", testMark},
+		{"ReadMakesNothing", testReadMakesNothing},
+		{"ReadDoesNotHinderDrop", testReadAndDrop},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := &pool{t: t, Pool: create(t)}
@@ -192,6 +197,9 @@ func testPoolNames(t *testing.T, p *pool) {
 		}
 		if _, err := p.Open(ctx, p.server, name, 1); err == nil {
 			t.Errorf("opened %q", name)
+		}
+		if _, err := p.Read(ctx, p.server, name); err == nil {
+			t.Errorf("read %q", name)
 		}
 	}
 	if err := p.Create(ctx, "nowhere", jobdb.Name(1)); err == nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"centrifuge/jobdb"
+	"centrifuge/jobdb/sqlbody"
 )
 
 // DefaultPrefix is what the names of a [Pool]'s schemas begin with.
@@ -170,6 +171,25 @@ func (p *Pool) Open(ctx context.Context, server, name string, epoch uint64) (job
 		return nil, err // not a nil *DB in an interface
 	}
 	return db, nil
+}
+
+// Read implements [jobdb.Pool]. It has one connection.
+func (p *Pool) Read(ctx context.Context, server, name string) (jobdb.Reader, error) {
+	i, schema, err := p.find(server, name)
+	if err != nil {
+		return nil, fmt.Errorf("read JobDB: %w", err)
+	}
+	connector, err := p.servers[i].connector(schema, session{isolation: "REPEATABLE READ", timeouts: defaults()})
+	if err != nil {
+		return nil, fmt.Errorf("read JobDB %s on %s: %w", schema, server, err)
+	}
+	db := sql.OpenDB(connector)
+	db.SetMaxOpenConns(1)
+	r, err := sqlbody.OpenReader(ctx, dialect(0), db)
+	if err != nil {
+		return nil, fmt.Errorf("read JobDB %s on %s: %w", schema, server, err)
+	}
+	return r, nil
 }
 
 // Drop implements [jobdb.Pool]. The server refuses after a while if somebody is

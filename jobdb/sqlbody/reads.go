@@ -28,22 +28,9 @@ type reads struct {
 }
 
 func prepareReads(ctx context.Context, db *sql.DB, dialect Dialect) (*reads, error) {
-	r := &reads{}
-	for _, s := range []struct {
-		to  **lookup
-		sql string
-	}{
-		{&r.known, `SELECT id FROM jobs WHERE id IN (?)`},
-		{&r.jobs, `SELECT ` + jobColumns + ` FROM jobs WHERE id IN (?)`},
-		{&r.payloads, `SELECT id, payload FROM payloads WHERE id IN (?)`},
-		{&r.lives, `SELECT job_id, state, attempt FROM job_state_transitions WHERE job_id IN (?) ORDER BY job_id, id`},
-		{&r.histories, `SELECT ` + traceColumns + ` FROM job_state_transitions WHERE job_id IN (?) ORDER BY job_id, id`},
-	} {
-		l, err := prepareLookup(ctx, db, s.sql)
-		if err != nil {
-			return nil, errors.Join(err, r.close())
-		}
-		*s.to = l
+	r, err := prepareLookups(ctx, db)
+	if err != nil {
+		return nil, err
 	}
 	for _, s := range []struct {
 		to  **sql.Stmt
@@ -63,6 +50,28 @@ func prepareReads(ctx context.Context, db *sql.DB, dialect Dialect) (*reads, err
 			return nil, errors.Join(err, r.close())
 		}
 		*s.to = stmt
+	}
+	return r, nil
+}
+
+// prepareLookups prepares the queries by ids, which JobDBs of all versions answer.
+func prepareLookups(ctx context.Context, db *sql.DB) (*reads, error) {
+	r := &reads{}
+	for _, s := range []struct {
+		to  **lookup
+		sql string
+	}{
+		{&r.known, `SELECT id FROM jobs WHERE id IN (?)`},
+		{&r.jobs, `SELECT ` + jobColumns + ` FROM jobs WHERE id IN (?)`},
+		{&r.payloads, `SELECT id, payload FROM payloads WHERE id IN (?)`},
+		{&r.lives, `SELECT job_id, state, attempt FROM job_state_transitions WHERE job_id IN (?) ORDER BY job_id, id`},
+		{&r.histories, `SELECT ` + traceColumns + ` FROM job_state_transitions WHERE job_id IN (?) ORDER BY job_id, id`},
+	} {
+		l, err := prepareLookup(ctx, db, s.sql)
+		if err != nil {
+			return nil, errors.Join(err, r.close())
+		}
+		*s.to = l
 	}
 	return r, nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"centrifuge/jobdb"
+	"centrifuge/jobdb/sqlbody"
 )
 
 // Local is the one server of a [Pool]: the machine that the folder is on.
@@ -98,6 +99,31 @@ func (p *Pool) Open(ctx context.Context, server, name string, epoch uint64) (job
 		return nil, err // not a nil *DB in an interface
 	}
 	return db, nil
+}
+
+// Read implements [jobdb.Pool].
+func (p *Pool) Read(ctx context.Context, server, name string) (jobdb.Reader, error) {
+	path, err := p.path(server, name)
+	if err != nil {
+		return nil, fmt.Errorf("read JobDB: %w", err)
+	}
+	r, err := read(ctx, path)
+	if err != nil {
+		return nil, fmt.Errorf("read JobDB %s: %w", path, err)
+	}
+	return r, nil
+}
+
+func read(ctx context.Context, path string) (jobdb.Reader, error) {
+	if _, err := inspect(path); err != nil {
+		return nil, err
+	}
+	db, err := connect(path, "ro", "busy_timeout(10000)", cacheSize(defaults().readerCache))
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	return sqlbody.OpenReader(ctx, dialect(), db)
 }
 
 // Drop implements [jobdb.Pool]. The file goes first: without it, what is left
