@@ -45,7 +45,7 @@ demo: build ## Build, then show it at work against failing endpoints on loopback
 	exec bin/centrifuge demo $(ARGS)
 
 .PHONY: bench
-bench: build peers ## Measure throughput, latency and memory; prints a table and JSON
+bench: build peers mariadb $(CONSUL) ## Measure throughput, latency and memory; prints a table, or JSON (ARGS="-json")
 	go run ./bench $(ARGS)
 
 ##@ Check
