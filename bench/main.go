@@ -46,6 +46,10 @@ var measurements = [...]struct {
 	{"drain", drain},
 	{"takeover", takeover},
 	{"fleet", manyDirectors},
+	{"recording", recording},
+	{"overview", overview},
+	{"firstload", firstLoad},
+	{"trace", trace},
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -58,6 +62,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.IntVar(&b.jobs, "jobs", 200_000, "jobs of a throughput run")
 	flags.IntVar(&b.runs, "runs", 3, "runs of which the median is taken")
 	flags.IntVar(&b.pending, "pending", 1_000_000, "jobs that wait while memory and recovery are measured, and that are drained")
+	flags.IntVar(&b.traced, "traced", 10_000_000, "live jobs among which one is found")
 	flags.StringVar(&b.profile, "profile", "", "`folder` for a CPU and an allocation profile of each throughput run")
 	flags.StringVar(&b.serveArgs, "serve-args", "", "further `flags` for centrifuge serve, separated by spaces")
 	only := flags.String("only", strings.Join(names, ","), "measurements to make, separated by commas")

@@ -11,13 +11,13 @@ import (
 // endToEnd submits n jobs to a fresh Director and returns how many a second
 // arrived, from the first Submit to the last delivery, and the Director's
 // processor time for each in microseconds.
-func (b *bench) endToEnd(ctx context.Context, sinkURL string, g generator, n int, name string) (rate, cpu float64, err error) {
+func (b *bench) endToEnd(ctx context.Context, sinkURL string, g generator, n int, name string, args ...string) (rate, cpu float64, err error) {
 	data, remove, err := b.newData()
 	if err != nil {
 		return 0, 0, err
 	}
 	defer remove()
-	director, err := b.startServe(ctx, data)
+	director, err := b.startServe(ctx, data, args...)
 	if err != nil {
 		return 0, 0, err
 	}

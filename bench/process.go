@@ -25,12 +25,14 @@ type bench struct {
 	jobs      int
 	runs      int
 	pending   int
+	traced    int
 	profile   string
 	serveArgs string
 	stderr    io.Writer
 	log       *slog.Logger
 
 	dir     string
+	month   *month // once it was filled
 	figures []figure
 }
 
