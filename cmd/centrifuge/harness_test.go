@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"centrifuge/jobdb/mysql/mysqltest"
 	"centrifuge/sink"
 )
 
@@ -34,7 +35,7 @@ func testMain(m *testing.M) int {
 	if buildDir, err = os.MkdirTemp("", "centrifuge-test-"); err != nil {
 		panic(err)
 	}
-	code := m.Run()
+	code := mysqltest.Main(m)
 	if err := os.RemoveAll(buildDir); err != nil {
 		panic(err)
 	}
