@@ -20,17 +20,18 @@ import (
 	"centrifuge/lease/leasetest"
 )
 
-// fleet is a Director that is cycled, loses its leases and is killed, and drains
-// that move what it leaves behind into whatever JobDB it has by then, all in virtual
-// time. Its catalog is what survives the process.
+// fleet is Directors that are cycled, lose their leases and are killed while their
+// clocks jump, and drains that move what they leave behind into whatever JobDB one of
+// them has by then, all in virtual time. The catalog is what survives the processes.
 type fleet struct {
 	seed   uint64
+	jumps  bool       // of clocks
 	dice   *rand.Rand // of troubles
 	bucket *archivetest.Memory
 	logger *slog.Logger
 
 	calm    atomic.Bool // the time of faults is over
-	current atomic.Pointer[fleetProcess]
+	members [2]*fleetMember
 	chance  *throws
 
 	mu struct {
@@ -38,7 +39,9 @@ type fleet struct {
 		records  []*fleetRecord // the oldest first
 		answered map[centrifuge.ID]int
 		excused  map[centrifuge.ID]int
-		orders   map[string][]centrifuge.ID // acknowledged, by transaction
+		orders   map[string][]centrifuge.ID  // acknowledged, by transaction
+		phased   map[string]*fleetPhased     // prepared, by transaction
+		retried  map[centrifuge.ID]time.Time // virtual: when the last awaiting_retry of a job became durable
 		broken   []string
 		cycles   int
 		drains   int
@@ -51,33 +54,50 @@ type fleetRecord struct {
 	name    string
 	store   *memory
 	lease   *leasetest.Lease
-	let     bool   // its Director has let go of it in good order
-	dropped bool   // it was drained
-	target  string // of its drain under way
+	holder  *fleetProcess // had the lease last
+	let     bool          // its Director has let go of it in good order
+	dropped bool          // it was drained
+	target  string        // of its drain under way
 }
 
-// fleetProcess is one life of the process.
+// fleetMember is a Director's place in the fleet: a machine with a clock, on which one
+// process follows the other.
+type fleetMember struct {
+	name      string
+	clock     *clock
+	processes uint64 // started; owned by troubles
+	current   atomic.Pointer[fleetProcess]
+}
+
+// fleetProcess is one life of a member's process.
 type fleetProcess struct {
 	*fleet
 
+	member   *fleetMember
 	number   uint64
 	director *director.Director
 	dead     atomic.Bool     // nothing persists and nothing is sent any more
 	life     context.Context //nolint:containedctx // ends when the process does
 	stop     context.CancelFunc
 	ended    chan struct{}
+	late     sync.WaitGroup // transfers that come when nobody waits for them any more
 }
 
 var errFleetDead = errors.New("the process is dead")
 
 func newFleet(seed uint64, events io.Writer) *fleet {
 	f := &fleet{
-		seed: seed, dice: dice(seed, "fleet"), bucket: &archivetest.Memory{}, chance: newThrows(seed),
+		seed: seed, jumps: seed%2 == 0, dice: dice(seed, "fleet"), bucket: &archivetest.Memory{}, chance: newThrows(seed),
 		logger: slog.New(slog.NewTextHandler(events, nil)),
 	}
 	f.mu.answered = make(map[centrifuge.ID]int)
 	f.mu.excused = make(map[centrifuge.ID]int)
 	f.mu.orders = make(map[string][]centrifuge.ID)
+	f.mu.phased = make(map[string]*fleetPhased)
+	f.mu.retried = make(map[centrifuge.ID]time.Time)
+	for i := range f.members {
+		f.members[i] = &fleetMember{name: fmt.Sprintf("member-%d", i), clock: newClock()}
+	}
 	return f
 }
 
@@ -92,10 +112,11 @@ func (f *fleet) throws(what string, share float64) bool {
 	return !f.calm.Load() && happens(f.chance.next(what), share)
 }
 
-func (f *fleet) start(number uint64) error {
-	p := &fleetProcess{fleet: f, number: number, ended: make(chan struct{})}
+func (f *fleet) start(m *fleetMember) error {
+	p := &fleetProcess{fleet: f, member: m, number: number(m.name) + m.processes, ended: make(chan struct{})}
+	m.processes++
 	p.life, p.stop = context.WithCancel(context.Background())
-	random := dice(f.seed, "fleet process", number)
+	random := dice(f.seed, "fleet process", p.number)
 	var key [32]byte
 	for i := range key {
 		key[i] = byte(random.Uint32())
@@ -103,7 +124,7 @@ func (f *fleet) start(number uint64) error {
 	o := director.Options{
 		Acquire: p.acquire, Released: p.released, Deliverer: p, Archive: archive.New(f.bucket), Logger: f.logger,
 		Random: rand.NewChaCha8(key), CommitInterval: time.Millisecond, ShutdownGrace: 3 * time.Second, //nolint:gosec // repeatable on purpose
-		CacheBytes: 1 + int64(random.IntN(4000)),
+		CacheBytes: 1 + int64(random.IntN(4000)), Now: m.clock.now, Name: m.name,
 	}
 	o.Schedule.Random = random
 	var err error
@@ -113,16 +134,17 @@ func (f *fleet) start(number uint64) error {
 	var crew sync.WaitGroup
 	crew.Go(func() {
 		if err := p.director.Run(p.life); err != nil && !p.dead.Load() {
-			f.logger.Warn("the Director ended", "error", err)
+			f.logger.Warn("the Director ended", "member", m.name, "error", err)
 		}
 	})
 	crew.Go(p.cycle)
 	crew.Go(p.drains)
 	go func() {
 		crew.Wait()
+		p.late.Wait()
 		close(p.ended)
 	}()
-	f.current.Store(p)
+	m.current.Store(p)
 	return nil
 }
 
@@ -136,7 +158,7 @@ func (p *fleetProcess) end(kill bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, r := range p.mu.records {
-		if r.lease.Held() {
+		if r.holder == p && r.lease.Held() {
 			r.lease.Lose()
 		}
 	}
@@ -162,7 +184,7 @@ func (p *fleetProcess) acquire(context.Context) (director.Holding, error) {
 // holdLocked takes the lease, which nobody has.
 func (p *fleetProcess) holdLocked(r *fleetRecord) director.Holding {
 	l := leasetest.New(r.lease.Epoch() + 100)
-	r.lease = l
+	r.lease, r.holder = l, p
 	return director.Holding{Name: r.name, Lease: l, Open: func(_ context.Context, epoch uint64) (jobdb.DB, error) {
 		if p.dead.Load() {
 			return nil, errFleetDead
@@ -172,7 +194,7 @@ func (p *fleetProcess) holdLocked(r *fleetRecord) director.Holding {
 			return nil, err
 		}
 		p.excuse(r)
-		return jobdbtest.Faulty(&mortal{DB: db, dead: &p.dead, held: l.Held, breaks: p.breaks}, p.strike), nil
+		return jobdbtest.Faulty(&mortal{DB: db, process: p, held: l.Held}, p.strike), nil
 	}}
 }
 
@@ -232,17 +254,25 @@ func (f *fleet) strike(op string) jobdbtest.Fault {
 type mortal struct {
 	jobdb.DB
 
-	dead   *atomic.Bool
-	held   func() bool
-	breaks func(string, ...any)
+	process *fleetProcess
+	held    func() bool
 }
 
 func (m *mortal) Commit(ctx context.Context, b *jobdb.Batch) error {
-	if m.dead.Load() {
+	p := m.process
+	if p.dead.Load() {
 		return errFleetDead
 	}
 	if !m.held() {
-		m.breaks("a commit without the lease")
+		p.breaks("a commit without the lease")
 	}
-	return m.DB.Commit(ctx, b)
+	err := m.DB.Commit(ctx, b)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range b.Transitions() {
+		if t := &b.Transitions()[i]; err == nil && t.State == centrifuge.StateAwaitingRetry {
+			p.mu.retried[t.JobID] = time.Now()
+		}
+	}
+	return err
 }

@@ -11,6 +11,8 @@ import (
 	"centrifuge/archive"
 	"centrifuge/delivery"
 	"centrifuge/director"
+	"centrifuge/lease/leasetest"
+	"centrifuge/schedule"
 )
 
 // wait lets virtual time pass, and reports whether the process lives.
@@ -29,9 +31,7 @@ func (p *fleetProcess) wait(d time.Duration) bool {
 func (p *fleetProcess) Deliver(ctx context.Context, job *centrifuge.Job, attempt uint32) delivery.Result {
 	d := dice(p.seed, "answer", number(job.ID.String()), uint64(attempt))
 	r := delivery.Result{Outcome: centrifuge.OutcomeRetry, ErrorCode: centrifuge.ErrorInterrupted}
-	if p.owner(job.ID) == nil && !p.dead.Load() {
-		p.breaks("job %s: attempt %d, and no JobDB whose lease is held has it", job.ID, attempt)
-	}
+	p.checkAttempt(job, attempt)
 	timer := time.NewTimer(between(d, time.Millisecond, 2*time.Second))
 	defer timer.Stop()
 	select {
@@ -52,21 +52,54 @@ func (p *fleetProcess) Deliver(ctx context.Context, job *centrifuge.Job, attempt
 	return r
 }
 
-// owner is the JobDB from which the job may be attempted now: one in which it has no
-// end, and whose lease is held.
-func (f *fleet) owner(id centrifuge.ID) *fleetRecord {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, r := range f.mu.records {
+// checkAttempt checks that the job may be attempted now: it has no end in a JobDB
+// whose lease the process holds, this is its next attempt, it is due, and it has not
+// expired.
+func (p *fleetProcess) checkAttempt(job *centrifuge.Job, attempt uint32) {
+	last, ok := p.stands(job.ID)
+	if p.dead.Load() {
+		return
+	}
+	if !ok {
+		p.breaks("job %s: attempt %d, and no JobDB whose lease is held has it", job.ID, attempt)
+		return
+	}
+	if attempt != last.Attempt+1 {
+		p.breaks("job %s: attempt %d after %d", job.ID, attempt, last.Attempt)
+	}
+	if now := p.member.clock.now(); !now.Before(job.ExpireAt) {
+		p.breaks("job %s: attempt %d at %s, after it expired at %s", job.ID, attempt, now, job.ExpireAt)
+	}
+	if last.State != centrifuge.StateAwaitingRetry || job.Destination == retriedHost {
+		return
+	}
+	p.mu.Lock()
+	since := p.mu.retried[job.ID]
+	p.mu.Unlock()
+	if latest := p.member.clock.highest(since); latest.Before(last.RetryAt) {
+		p.breaks("job %s: attempt %d at %s, before it is due at %s", job.ID, attempt, latest, last.RetryAt)
+	}
+	if most := job.Settings.Retry.MaxAttempts; most > 0 && attempt > most && last.ErrorCode != centrifuge.ErrorInterrupted {
+		p.breaks("job %s: attempt %d of at most %d", job.ID, attempt, most)
+	}
+}
+
+// stands is the last transition of a job in a JobDB from which it may be attempted. One
+// from which it is being moved may not know that yet.
+func (p *fleetProcess) stands(id centrifuge.ID) (last centrifuge.Transition, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.mu.records {
 		r.store.mu.Lock()
 		j := r.store.mu.jobs[id]
-		alive := j != nil && !j.last().State.Terminal()
-		r.store.mu.Unlock()
-		if alive && r.lease.Held() {
-			return r
+		if j != nil && !j.last().State.Terminal() && r.holder == p && r.lease.Held() {
+			if here := j.last(); !ok || here.Attempt >= last.Attempt {
+				last, ok = here, true
+			}
 		}
+		r.store.mu.Unlock()
 	}
-	return nil
+	return last, ok
 }
 
 // cycle cycles the Director now and then.
@@ -88,13 +121,22 @@ func (p *fleetProcess) cycle() {
 	}
 }
 
-// Accept implements [director.Target]: answers are lost, and transfers.
+// Accept implements [director.Target]: answers are lost, and transfers, or they come
+// once more when nobody expects them.
 func (p *fleetProcess) Accept(ctx context.Context, tr director.Transfer) error {
 	if p.throws("lost transfer", 0.1) {
 		return errors.New("the transfer was lost")
 	}
 	if p.throws("slow transfer", 0.2) && !p.wait(time.Second) {
 		return errFleetDead
+	}
+	if p.throws("late transfer", 0.1) {
+		p.late.Go(func() {
+			if p.wait(between(p.chance.next("late"), 0, 20*time.Second)) {
+				_ = p.director.Accept(p.life, tr) // as nobody hears
+			}
+		})
+		return errors.New("the transfer is late")
 	}
 	if err := p.director.Accept(ctx, tr); err != nil {
 		return err
@@ -109,7 +151,8 @@ func (p *fleetProcess) Accept(ctx context.Context, tr director.Transfer) error {
 func (p *fleetProcess) drains() {
 	d := dice(p.seed, "drain", p.number)
 	for p.wait(between(d, 0, time.Minute)) {
-		to := p.director.Status().JobDB
+		target := oneOf(d, p.members[:]...).current.Load()
+		to := target.director.Status().JobDB
 		r, h, former := p.toDrain(to)
 		if r == nil {
 			continue
@@ -118,10 +161,12 @@ func (p *fleetProcess) drains() {
 		if p.throws("cut", 0.3) {
 			ctx, cancel = context.WithTimeout(p.life, between(d, 0, 2*time.Second))
 		}
+		forget := context.AfterFunc(target.life, cancel) // as its manager does
 		l, err := director.Drain(ctx, director.DrainOptions{
-			Holding: h, To: to, Target: p, Former: former, Archive: archive.New(p.bucket), Logger: p.logger,
-			CommitInterval: time.Millisecond,
+			Holding: h, To: to, Target: target, Former: former, Archive: archive.New(p.bucket), Logger: p.logger,
+			CommitInterval: time.Millisecond, Now: p.member.clock.now,
 		})
+		forget()
 		cancel()
 		p.logger.Info("drain", "of", r.name, "to", to, "moved", l.Moved, "error", err)
 		_ = h.Lease.Close(p.life)
@@ -173,7 +218,9 @@ func (p *fleetProcess) closeLocked(name string) *director.Former {
 		if r.name != name || r.lease.Held() {
 			continue
 		}
-		db, err := r.store.open(r.lease.Epoch() + 50)
+		r.lease = leasetest.New(r.lease.Epoch() + 100) // taken for a moment
+		r.lease.Lose()
+		db, err := r.store.open(r.lease.Epoch())
 		if err != nil {
 			p.mu.broken = append(p.mu.broken, fmt.Sprintf("close %s: %v", name, err))
 			return nil
@@ -187,10 +234,12 @@ func (p *fleetProcess) closeLocked(name string) *director.Former {
 // would not recognise it, and repeats now and then what was answered.
 func (f *fleet) submit(client uint64) {
 	d := dice(f.seed, "fleet client", client)
-	var last fleetOrder
+	last := fleetOrder{}
 	for n := 0; !f.calm.Load(); n++ {
 		time.Sleep(between(d, 0, 20*time.Second))
-		o := fleetOrder{transaction: fmt.Sprintf("%d-%d", client, n), jobs: 1 + d.IntN(8)}
+		o := fleetOrder{transaction: fmt.Sprintf("%d-%d", client, n), jobs: 1 + d.IntN(8), at: oneOf(d, f.members[:]...)}
+		o.ttl = oneOf(d, 0, 0, between(d, time.Second, 10*time.Minute))
+		o.most = uint32(oneOf(d, 0, 0, 2))
 		for range 30 {
 			if f.place(&o) {
 				break
@@ -208,19 +257,17 @@ func (f *fleet) submit(client uint64) {
 type fleetOrder struct {
 	transaction string
 	jobs        int
+	ttl         time.Duration // 0 leaves it to the Director
+	most        uint32        // attempts
+	at          *fleetMember
 	first       string // the JobDB that may know it
 	ids         []centrifuge.ID
 }
 
 // place makes one try and reports whether there is to be no other.
 func (f *fleet) place(o *fleetOrder) (finished bool) {
-	p := f.current.Load()
-	s := director.Submission{TransactionID: o.transaction, JobDB: o.first}
-	for i := range o.jobs {
-		s.Jobs = append(s.Jobs, &centrifuge.Job{
-			Source: "s" + o.transaction[:1], Endpoint: fmt.Sprintf("https://e%d.example/", i), Payload: fmt.Appendf(nil, "%s/%d", o.transaction, i),
-		})
-	}
+	p := o.at.current.Load()
+	s := o.submission()
 	if o.first == "" {
 		o.first = p.director.Status().JobDB
 	}
@@ -235,6 +282,55 @@ func (f *fleet) place(o *fleetOrder) (finished bool) {
 	defer f.mu.Unlock()
 	f.mu.orders[o.transaction] = receipt.JobIDs
 	return true
+}
+
+// submission is the order's next try.
+func (o *fleetOrder) submission() director.Submission {
+	s := director.Submission{TransactionID: o.transaction, JobDB: o.first}
+	for i := range o.jobs {
+		job := &centrifuge.Job{
+			Source: "s" + o.transaction[:1], Endpoint: fmt.Sprintf("https://e%d.example/", i), Payload: fmt.Appendf(nil, "%s/%d", o.transaction, i),
+		}
+		if job.Settings.Retry.MaxAttempts = o.most; o.ttl > 0 {
+			job.ExpireAt = o.at.clock.now().Add(o.ttl)
+		}
+		s.Jobs = append(s.Jobs, job)
+	}
+	return s
+}
+
+// What operators say is about these destinations, and no other.
+const (
+	retriedHost = "e0.example"
+	flushedHost = "e1.example"
+)
+
+// operate has the Directors retry and archive jobs now and then.
+func (f *fleet) operate() {
+	d := dice(f.seed, "fleet operator")
+	for !f.calm.Load() {
+		time.Sleep(between(d, 0, 2*time.Minute))
+		p := oneOf(d, f.members[:]...).current.Load()
+		if happens(d, 0.6) {
+			n, err := p.director.Retry(p.life, schedule.Selector{Destination: retriedHost})
+			f.logger.Info("retry", "at", p.member.name, "jobs", n, "error", err)
+		} else {
+			n, err := p.director.Expire(p.life, schedule.Selector{Source: "s1", Destination: flushedHost})
+			f.logger.Info("expire", "at", p.member.name, "jobs", n, "error", err)
+		}
+	}
+}
+
+// setClocks sets a member's clock now and then.
+func (f *fleet) setClocks() {
+	d := dice(f.seed, "fleet clocks")
+	for f.jumps && !f.calm.Load() {
+		time.Sleep(between(d, 0, 10*time.Minute))
+		m := oneOf(d, f.members[:]...)
+		by := between(d, -maxJump, maxJump)
+		f.logger.Info("the clock jumps", "of", m.name, "by", by)
+		m.clock.jump(by)
+	}
 }
 
 // repeat submits again what was answered a moment ago.

@@ -1,29 +1,39 @@
 package sim
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"centrifuge"
+	"centrifuge/archive"
 	"centrifuge/director"
 )
 
 // troubles is the run: first with faults, then in peace until every job is at its
 // end.
 func (f *fleet) troubles() error {
-	if err := f.start(0); err != nil {
-		return err
+	for _, m := range f.members {
+		if err := f.start(m); err != nil {
+			return err
+		}
 	}
-	var clients sync.WaitGroup
+	var people sync.WaitGroup
 	for n := range uint64(3) {
-		clients.Go(func() { f.submit(n) })
+		people.Go(func() { f.submit(n) })
 	}
-	number := uint64(1)
+	for n := range uint64(2) {
+		people.Go(func() { f.prepare(n) })
+	}
+	people.Go(f.operate)
+	people.Go(f.setClocks)
 	for end := time.Now().Add(40 * time.Minute); time.Now().Before(end); {
-		time.Sleep(between(f.dice, 0, 8*time.Minute))
-		p := f.current.Load()
+		time.Sleep(between(f.dice, 0, 5*time.Minute))
+		m := oneOf(f.dice, f.members[:]...)
 		switch f.dice.IntN(3) {
 		case 0: // a lease is lost, the current JobDB's or that of one on its way out
 			f.mu.Lock()
@@ -33,15 +43,16 @@ func (f *fleet) troubles() error {
 			}
 			f.mu.Unlock()
 		default:
-			p.end(happens(f.dice, 0.7))
-			if err := f.start(number); err != nil {
+			m.current.Load().end(happens(f.dice, 0.7))
+			time.Sleep(between(f.dice, 0, oneOf(f.dice, 0, 2*time.Minute)))
+			if err := f.start(m); err != nil {
 				return err
 			}
-			number++
 		}
 	}
 	f.calm.Store(true)
-	clients.Wait()
+	people.Wait()
+	time.Sleep(3 * time.Hour) // what is prepared still is overdue then, whatever the clocks say
 	for waited := 0; !f.rests(); waited++ {
 		if waited > 24*60 {
 			f.breaks("it does not come to rest: %s", f.remains())
@@ -49,8 +60,10 @@ func (f *fleet) troubles() error {
 		}
 		time.Sleep(time.Minute)
 	}
-	f.audit(f.current.Load())
-	f.current.Load().end(false)
+	f.audit()
+	for _, m := range f.members {
+		m.current.Load().end(false)
+	}
 	return nil
 }
 
@@ -63,31 +76,39 @@ func (f *fleet) heldLocked() (held []*fleetRecord) {
 	return held
 }
 
-// rests reports whether all JobDBs but one are drained, and nothing is pending.
+// rests reports whether all JobDBs but the current ones are drained, and nothing is
+// pending.
 func (f *fleet) rests() bool { return f.remains() == "" }
 
 func (f *fleet) remains() string {
-	status := f.current.Load().director.Status()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var left []string
-	for _, r := range f.mu.records {
-		if !r.dropped && r.name != status.JobDB {
-			left = append(left, fmt.Sprintf("%s (held %t, to %q)", r.name, r.lease.Held(), r.target))
+	var left, current []string
+	for _, m := range f.members {
+		status := m.current.Load().director.Status()
+		current = append(current, status.JobDB)
+		if !status.Ready || status.Pending > 0 {
+			left = append(left, fmt.Sprintf("%+v", status))
 		}
 	}
-	if !status.Ready || status.Pending > 0 {
-		left = append(left, fmt.Sprintf("%+v", status))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range f.mu.records {
+		if !r.dropped && !slices.Contains(current, r.name) {
+			left = append(left, fmt.Sprintf("%s (held %t, to %q)", r.name, r.lease.Held(), r.target))
+		}
 	}
 	return strings.Join(left, ", ")
 }
 
 // audit checks that every job has one home, and there one end and its whole story.
-func (f *fleet) audit(p *fleetProcess) {
-	ledgers, err := p.director.Ledgers()
-	if err != nil {
-		f.breaks("the ledgers at rest: %v", err)
-		return
+func (f *fleet) audit() {
+	var ledgers []director.JobDBLedger
+	for _, m := range f.members {
+		more, err := m.current.Load().director.Ledgers()
+		if err != nil {
+			f.breaks("the ledgers at rest: %v", err)
+			return
+		}
+		ledgers = append(ledgers, more...)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -134,6 +155,51 @@ func (f *fleet) audit(p *fleetProcess) {
 			}
 		}
 	}
+	f.auditPhased(homes, bad)
+	f.auditArchive(homes, bad)
+}
+
+// auditArchive finds each archived job in the archive once, and no other.
+func (f *fleet) auditArchive(homes map[centrifuge.ID]*memoryJob, bad func(string, ...any)) {
+	page, err := archive.New(f.bucket).List(context.Background(), archive.Filter{}, "", 1_000_000)
+	if err = errors.Join(append(page.Problems, err)...); err != nil {
+		bad("list the archive: %v", err)
+	}
+	found := make(map[centrifuge.ID]int)
+	for i := range page.Entries {
+		found[page.Entries[i].JobID]++
+	}
+	for id, j := range homes {
+		want := 0
+		if j.last().State == centrifuge.StateArchived {
+			want = 1
+		}
+		if found[id] != want {
+			bad("job %s, %s, is in the archive %d times", id, j.last().State, found[id])
+		}
+		delete(found, id)
+	}
+	for id := range found {
+		bad("the archive holds job %s, which has no home", id)
+	}
+}
+
+// checkReason checks that the job had to go to the archive.
+func checkReason(id centrifuge.ID, j *memoryJob, bad func(string, ...any)) {
+	last := j.last()
+	switch most := j.job.Settings.Retry.MaxAttempts; {
+	case last.State != centrifuge.StateArchived:
+	case last.ErrorCode == centrifuge.ErrorFlushed && (j.job.Source != "s1" || j.job.Destination != flushedHost),
+		last.ErrorCode == centrifuge.ErrorAttempts && (most == 0 || last.Attempt < most),
+		last.ErrorCode == centrifuge.ErrorExpired && most > 0 && last.Attempt >= most && !j.interrupted():
+		bad("job %s is archived as %s after %d attempts of %d", id, last.ErrorCode, last.Attempt, most)
+	}
+}
+
+// interrupted reports whether the result of one of its attempts is unknown, so that it
+// may have another.
+func (j *memoryJob) interrupted() bool {
+	return slices.ContainsFunc(j.transitions, func(t centrifuge.Transition) bool { return t.ErrorCode == centrifuge.ErrorInterrupted })
 }
 
 // checkLocked checks the story of a job in its home.
@@ -157,6 +223,7 @@ func (f *fleet) checkLocked(id centrifuge.ID, j *memoryJob, bad func(string, ...
 		}
 		seq = history[i].Seq
 	}
+	checkReason(id, j, bad)
 	if n := f.mu.answered[id]; n > 1+f.mu.excused[id] {
 		bad("job %s was answered 2xx %d times, and %d attempts were in doubt", id, n, f.mu.excused[id])
 	}
