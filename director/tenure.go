@@ -334,9 +334,7 @@ func (t *tenure) hold(why error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.mu.held = why
-	if why == nil {
-		t.wakeLocked()
-	}
+	t.wakeLocked() // to begin attempts, or to put back what was loaded for some
 }
 
 // tellArchiverLocked lets the archiver know of jobs that the scheduler has found

@@ -67,16 +67,14 @@ func (t *tenure) take(f *flight) bool {
 // nextLocked finds a job that is ready to be attempted. Jobs that must be read
 // back first are handed to the loader on the way.
 func (t *tenure) nextLocked(now time.Time) (attempt, bool) {
-	for t.mu.held == nil && len(t.mu.loaded) > 0 {
+	for len(t.mu.loaded) > 0 {
 		a := t.mu.loaded[0]
 		t.mu.loaded[0] = attempt{}
 		t.mu.loaded = t.mu.loaded[1:]
-		if !now.Before(a.job.ExpireAt) { // while it was read back
-			t.mu.sched.Done(now, a.ticket, schedule.Feedback{Result: schedule.Neutral})
-			t.mu.sched.Ready(now, a.ticket.Queue, a.job.ID, a.job.ExpireAt)
-			continue
+		if t.mu.held == nil && now.Before(a.job.ExpireAt) {
+			return a, true
 		}
-		return a, true
+		t.putBackLocked(now, a)
 	}
 	var ids [1]centrifuge.ID
 	for t.mu.held == nil && t.log.unflushed.Load() < int64(t.o.MaxUnflushed) {
@@ -91,6 +89,14 @@ func (t *tenure) nextLocked(now time.Time) (attempt, bool) {
 		poke(t.missed)
 	}
 	return attempt{}, false
+}
+
+// putBackLocked gives the slot of a job back that cannot be attempted now. If it were
+// kept for as long as commits are refused, attempts that were allowed before would come
+// on top of those that are allowed after.
+func (t *tenure) putBackLocked(now time.Time, a attempt) {
+	t.mu.sched.Done(now, a.ticket, schedule.Feedback{Result: schedule.Neutral})
+	t.mu.sched.Ready(now, a.ticket.Queue, a.job.ID, a.job.ExpireAt)
 }
 
 // attempt makes one attempt and appends its two transitions, the beginning by
