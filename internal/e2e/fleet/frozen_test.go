@@ -3,7 +3,6 @@ package fleet
 import (
 	"syscall"
 	"testing"
-	"time"
 
 	pb "centrifuge/gen/centrifuge/v1"
 )
@@ -18,7 +17,7 @@ func (f *fleet) oneOrphanGone() (bool, string) {
 // A Director freezes in the middle of its work for longer than its lease lasts, and
 // wakes when its jobs have gone to another.
 func TestFrozen(t *testing.T) {
-	f := newFleet(t, 100*time.Second, ground{})
+	f := newFleet(t, ground{})
 	f.manager("manager")
 	f.director("awake")
 	frozen := f.director("frozen")
@@ -42,7 +41,7 @@ func TestFrozen(t *testing.T) {
 // Two Directors are started on one JobDB, the only one that there is: one owns it,
 // and the other waits for as long as there is no other.
 func TestOneJobDB(t *testing.T) {
-	f := newFleet(t, 100*time.Second, ground{})
+	f := newFleet(t, ground{})
 	manager := f.manager("manager")
 	f.await("ready with a spare", func() (bool, string) {
 		states, said := f.jobdbs()

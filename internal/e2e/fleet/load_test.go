@@ -151,6 +151,12 @@ func (l *load) undone() int {
 // flow waits until Submits and deliveries are well under way, or are so again.
 func (l *load) flow() {
 	l.f.Helper()
+	l.flowOf(backlog)
+}
+
+// flowOf waits until as many jobs more have been acknowledged, and delivered.
+func (l *load) flowOf(n int) {
+	l.f.Helper()
 	delivered, _ := l.f.endpoint.counts()
 	l.mu.Lock()
 	acknowledged := len(l.mu.taken)
@@ -159,7 +165,7 @@ func (l *load) flow() {
 		now, _ := l.f.endpoint.counts()
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		return now >= delivered+backlog && len(l.mu.taken) >= acknowledged+backlog,
+		return now >= delivered+n && len(l.mu.taken) >= acknowledged+n,
 			fmt.Sprintf("%d jobs delivered since, %d acknowledged", now-delivered, len(l.mu.taken)-acknowledged)
 	})
 }

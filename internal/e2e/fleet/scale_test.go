@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"testing"
-	"time"
 
 	pb "centrifuge/gen/centrifuge/v1"
 )
@@ -10,7 +9,7 @@ import (
 // Directors come and go under load, in good order and by SIGKILL. Clients notice
 // nothing but latency.
 func TestScale(t *testing.T) {
-	f := newFleet(t, 100*time.Second, ground{})
+	f := newFleet(t, ground{})
 	f.manager("manager")
 	first := f.director("first")
 	l := f.startLoad()

@@ -94,14 +94,25 @@ func (s *Server) Kill() {
 }
 
 // Restart starts a killed server of a cluster, on the data that it had, and waits
-// until it is ready.
+// until it is ready, for which it needs most of the others.
 func (s *Server) Restart(t *testing.T) {
 	t.Helper()
-	if s.memory {
-		t.Fatal("a server of Start has no data to restart on")
+	RestartAll(t, []*Server{s})
+}
+
+// RestartAll starts killed servers of a cluster, on the data that they had, and waits
+// until they are ready.
+func RestartAll(t *testing.T, servers []*Server) {
+	t.Helper()
+	for _, s := range servers {
+		if s.memory {
+			t.Fatal("a server of Start has no data to restart on")
+		}
+		s.launch(t)
 	}
-	s.launch(t)
-	s.ready(t)
+	for _, s := range servers {
+		s.ready(t)
+	}
 }
 
 // Leader returns the one of servers that leads the others.

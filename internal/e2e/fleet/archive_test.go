@@ -1,0 +1,90 @@
+package fleet
+
+import (
+	"net/http"
+	"net/url"
+	"testing"
+
+	"centrifuge/archive/s3/s3test"
+)
+
+// refusal is what is logged when nothing can be archived.
+const refusal = "the archive refused an object; its jobs stay archiving"
+
+// S3 is down, wants less, and refuses the credentials. What is to be archived waits
+// for as long, and is seen to; everything else goes on.
+func TestArchive(t *testing.T) {
+	store := s3test.Start(t)
+	place := url.Values{"endpoint": {store.Proxy.URL()}, "path-style": {"true"}, "region": {"us-east-1"}}
+	f := newFleet(t, ground{archive: "s3://" + s3test.BucketName + "/jobs?" + place.Encode()})
+	f.manager("manager")
+	a, b := f.director("a"), f.director("b")
+
+	for _, fault := range []struct {
+		name       string
+		begin, end func()
+	}{
+		{"down", store.Down, func() { store.Up(t) }},
+		{
+			"slow down",
+			func() { store.Proxy.Fail(func(*http.Request) s3test.Fault { return s3test.SlowDown }) },
+			func() { store.Proxy.Fail(nil) },
+		},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			f.T = t
+			l := f.startLoad()
+			l.flow()
+			before := refusals(a, b)
+			fault.begin()
+			f.awaitArchiving(before)
+			l.flow()
+			fault.end()
+			l.settle(0)
+		})
+	}
+
+	// Who has the wrong credentials is replaced by who has the right ones.
+	f.T = t
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+	wrong := f.director("wrong")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", s3test.SecretKey)
+	a.stop()
+	b.stop()
+	l := f.startLoad()
+	l.flow()
+	f.awaitArchiving(map[*member]refused{wrong: {counted: "0"}})
+	f.director("right")
+	wrong.stop()
+	l.flow()
+	f.awaitTidy()
+	l.settle(0)
+}
+
+// refused is how often a Director has said that it cannot archive.
+type refused struct {
+	logged  int
+	counted string
+}
+
+func refusals(members ...*member) map[*member]refused {
+	all := make(map[*member]refused)
+	for _, m := range members {
+		all[m] = refused{m.Log.Said(refusal), m.metric("centrifuge_archive_failures_total")}
+	}
+	return all
+}
+
+// awaitArchiving waits until jobs wait to be archived, and the Directors have said
+// so since then.
+func (f *fleet) awaitArchiving(before map[*member]refused) {
+	f.Helper()
+	f.await("unable to archive", func() (bool, string) {
+		ledger, ok, said := f.ledger()
+		for m, then := range before {
+			now := refusals(m)[m]
+			ok = ok && now.logged > then.logged && now.counted != then.counted
+		}
+		return ok && ledger.GetArchiving() >= backlog/refusedOf, said
+	})
+}
