@@ -301,7 +301,22 @@ func (d *Director) Get(ctx context.Context, id centrifuge.ID) (jobdb.Trace, erro
 	if !errors.Is(err, jobdb.ErrNotFound) {
 		return jobdb.Trace{}, fmt.Errorf("trace job %s: %w", id, err)
 	}
-	return d.findArchived(ctx, id)
+	if trace, err = d.findArchived(ctx, id); errors.Is(err, ErrNotFound) && d.o.Past != nil {
+		trace, err = d.findPast(ctx, id)
+	}
+	return trace, err
+}
+
+// findPast looks for the job in JobDBs that this Director does not hold.
+func (d *Director) findPast(ctx context.Context, id centrifuge.ID) (jobdb.Trace, error) {
+	trace, err := d.o.Past(ctx, id)
+	switch {
+	case errors.Is(err, jobdb.ErrNotFound):
+		err = fmt.Errorf("job %s: %w", id, ErrNotFound)
+	case err != nil:
+		err = fmt.Errorf("trace job %s: %w", id, err)
+	}
+	return trace, err
 }
 
 // traceRetiring looks for the job in the JobDBs that are retiring. One of them may

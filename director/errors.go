@@ -19,6 +19,15 @@ var ErrNotServing = fmt.Errorf("nothing was stored: %w", ErrUnavailable)
 // ErrNotFound means that there is no such job.
 var ErrNotFound = errors.New("no such job")
 
+// GoneError is an [ErrNotFound] of a job that there may have been: what would know of
+// it was dropped.
+type GoneError struct{ Reason string }
+
+func (e *GoneError) Error() string { return e.Reason }
+
+// Unwrap makes it an ErrNotFound.
+func (e *GoneError) Unwrap() error { return ErrNotFound }
+
 // InvalidError says which job of a Submit is refused, and why. Nothing of the
 // Submit was stored.
 type InvalidError struct {

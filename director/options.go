@@ -13,6 +13,7 @@ import (
 	"centrifuge"
 	"centrifuge/archive"
 	"centrifuge/delivery"
+	"centrifuge/jobdb"
 	"centrifuge/schedule"
 )
 
@@ -53,6 +54,11 @@ type Options struct {
 	// the slice; jobs are never changed and may be kept. Several calls may be under
 	// way at once, one for each JobDB.
 	Observe func([]centrifuge.Event)
+
+	// Past, if given, finds a job that neither this Director's JobDBs nor the archive
+	// have: in JobDBs of others, and in those that were let go of. Its error wraps
+	// [jobdb.ErrNotFound], or is a [GoneError], if there is none.
+	Past func(ctx context.Context, id centrifuge.ID) (jobdb.Trace, error)
 
 	Deliverer Deliverer
 	Archive   *archive.Archive

@@ -85,6 +85,7 @@ func (m *Manager) cycle(ctx context.Context, director string) (before, now strin
 	if err != nil {
 		return "", "", fmt.Errorf("cycle Director %s: %w", director, err)
 	}
+	m.counters.cycles.Inc()
 	m.o.Logger.Info("a Director went over to another JobDB", "director", director, "before", before, "now", now)
 	m.look()
 	return before, now, nil

@@ -101,13 +101,14 @@ func (m *Manager) drained(ctx context.Context, name string, d *drain, err error)
 		d.notBefore = m.o.Now().Add(m.o.Interval)
 	default:
 		d.failures++
+		m.counters.drainFailures.Inc()
 		wait := min(drainAgain<<min(d.failures-1, 10), drainAgainMost)
 		d.notBefore = m.o.Now().Add(wait)
 		m.o.Logger.Warn("a JobDB could not be drained; trying again", "jobdb", name, "error", err, "in", wait)
 	}
 }
 
-// drain empties a JobDB and drops it, under its lease. The record is read after the
+// drain empties a JobDB, under its lease. The record is read after the
 // lease is taken: what it says then stays true while we hold it.
 func (m *Manager) drain(ctx context.Context, name string) (err error) {
 	r, found, err := Get(ctx, m.o.Catalog, name)
@@ -130,14 +131,12 @@ func (m *Manager) drain(ctx context.Context, name string) (err error) {
 	if n := ledger.Pending(); n != 0 || !ledger.Balanced() {
 		return fmt.Errorf("drain %s: it is said to be empty, but its ledger has %d pending jobs, balanced: %t", name, n, ledger.Balanced())
 	}
-	if _, err = m.enter(ctx, name, StateDropped, func(r *Record) { r.Ledger, r.Known, r.Target = ledger, true, "" }); err != nil {
+	mark, err := m.mark(ctx, from.Server, name)
+	if err != nil {
 		return err
 	}
-	if err := m.o.Pool.Drop(ctx, from.Server, name); err != nil {
-		// The record says that it is gone: dropEmpty sees to it.
-		m.o.Logger.Warn("a drained JobDB could not be dropped; trying again", "jobdb", name, "error", err)
-	}
-	return nil
+	_, err = m.enter(ctx, name, StateDrained, func(r *Record) { r.Ledger, r.Known, r.Mark, r.Target = ledger, true, mark, "" })
+	return err
 }
 
 // hold takes the lease of a JobDB. The context ends when the lease is lost; release

@@ -37,6 +37,7 @@ func faultScenario(t *testing.T, f fault) (calls int) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "one")
 		defer w.cancel()
+		w.keepAge = 2 * time.Second
 		p := w.manage(t, f)
 		// Whoever watches over Managers starts another when one is gone.
 		go func() {

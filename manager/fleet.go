@@ -28,9 +28,14 @@ type JobDB struct {
 	Counted bool
 	Ledger  Ledger
 
-	// Of a JobDB that is being drained.
-	Running bool  // at this moment
-	Err     error // why the last try failed
+	// Running says that it is being drained at this moment.
+	Running bool
+
+	// Err is why draining it failed the last time, or why it is not dropped.
+	Err error
+
+	// DropAt is when it is dropped, if it was drained: if there is room for so long.
+	DropAt time.Time
 }
 
 // Fleet returns the fleet as it is, as far as that can be told: it fails only
@@ -50,6 +55,9 @@ func (m *Manager) Fleet(ctx context.Context) (Fleet, error) {
 		file, _, _ := v.file(r.Server, r.Name)
 		j.Bytes = file.Bytes
 		m.account(v, &j)
+		if r.State == StateDrained {
+			j.DropAt = r.Since[StateDrained].Add(m.o.KeepAge)
+		}
 		f.JobDBs = append(f.JobDBs, j)
 	}
 	return f, nil
@@ -63,6 +71,9 @@ func (m *Manager) account(v *view, j *JobDB) {
 	d := m.mu.drains[j.Name]
 	if d != nil {
 		j.Running, j.Err = d.running, d.err
+	}
+	if m.mu.restored[j.Name] {
+		j.Err = errRestored
 	}
 	switch {
 	case j.State == StateDraining && d != nil && d.ledger != nil:
@@ -81,7 +92,7 @@ func (m *Manager) account(v *view, j *JobDB) {
 				j.Counted, j.Ledger = true, l
 			}
 		}
-	case StateReleased, StateDraining, StateDropped:
+	case StateReleased, StateDraining, StateDrained, StateDropped:
 	}
 }
 

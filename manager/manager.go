@@ -1,11 +1,11 @@
 // Package manager keeps the pool of JobDBs in step with the Directors: it makes
 // spares, has a Director go over to one when its JobDB is large or old, finds the
 // JobDBs whose Directors died, has the unfinished jobs of what was left moved to a
-// live Director, and drops what is empty then. It also keeps the books of the
-// fleet.
+// live Director, keeps what is empty then for a while and drops it. It also keeps the
+// books of the fleet.
 //
 // It guarantees that no JobDB is dropped before all of its jobs have reached their
-// end or are logged as moved, that one JobDB is drained by one drainer at a time,
+// end or are logged as moved, and none that is not what was drained; that one JobDB is drained by one drainer at a time,
 // and that jobs that left for one JobDB never leave for another before it is known
 // which of them have arrived. All that it knows is in the catalog: a Manager may die
 // at any moment, and the next one goes on from there.
@@ -50,9 +50,19 @@ type Options struct {
 	// Interval is the time from one look at the fleet to the next. Default 1 s.
 	Interval time.Duration
 
-	// Keep is how long the record of a dropped JobDB stays, before only its share
-	// of the ledger is left. Default 24 h.
-	Keep time.Duration
+	// KeepAge is how long a JobDB is kept after it was drained, so that it can be
+	// told what became of its jobs, and KeepBytes how much is kept so on each server,
+	// 0 for any amount; the oldest go first. The zero KeepAge drops at once.
+	KeepAge   time.Duration
+	KeepBytes int64
+
+	// Scarce, if given, tells that there is so little room that what is kept is to
+	// be dropped, one after the other until there is more.
+	Scarce func() (bool, error)
+
+	// KeepRecords is how long the record of a dropped JobDB stays, before only its
+	// share of the ledger is left. Default 24 h.
+	KeepRecords time.Duration
 
 	Now    func() time.Time // default time.Now
 	Logger *slog.Logger     // default slog.Default
@@ -70,9 +80,12 @@ type Manager struct {
 
 	mu struct {
 		sync.Mutex
-		drains map[string]*drain // by the JobDB that is drained; also those that failed
+		drains   map[string]*drain // by the JobDB that is drained; also those that failed
+		restored map[string]bool   // the JobDBs that are not dropped, being something else
+		figures  *figures          // of the last pass; nil while this Manager does not run
 	}
 	draining sync.WaitGroup
+	counters counters
 }
 
 // New makes a Manager of its options. It does nothing until Run.
@@ -85,13 +98,14 @@ func New(o Options) (*Manager, error) {
 	o.MaxAge = cmp.Or(o.MaxAge, 30*time.Minute)
 	o.Drains = cmp.Or(o.Drains, 2)
 	o.Interval = cmp.Or(o.Interval, time.Second)
-	o.Keep = cmp.Or(o.Keep, 24*time.Hour)
+	o.KeepRecords = cmp.Or(o.KeepRecords, 24*time.Hour)
 	o.Logger = cmp.Or(o.Logger, slog.Default())
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	m := &Manager{o: o, wake: make(chan struct{}, 1)}
+	m := &Manager{o: o, wake: make(chan struct{}, 1), counters: newCounters()}
 	m.mu.drains = make(map[string]*drain)
+	m.mu.restored = make(map[string]bool)
 	return m, nil
 }
 
@@ -100,6 +114,7 @@ func New(o Options) (*Manager, error) {
 // done when it can be.
 func (m *Manager) Run(ctx context.Context) {
 	defer m.draining.Wait()
+	defer m.note(nil)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	fenced := false
@@ -166,8 +181,10 @@ func (m *Manager) pass(ctx context.Context) error {
 	if v == nil {
 		return err
 	}
+	m.note(v)
+	defer m.note(v)
 	for _, step := range [...]func(context.Context, *view) error{
-		m.adopt, m.makeSpares, m.releaseOrphans, m.cycleFull, m.endStranded, m.startDrains, m.dropEmpty, m.fold,
+		m.adopt, m.makeSpares, m.releaseOrphans, m.cycleFull, m.endStranded, m.startDrains, m.dropDrained, m.dropLeft, m.forgetRestored, m.fold,
 	} {
 		if ctx.Err() != nil {
 			return ctx.Err()

@@ -45,7 +45,8 @@ func (w *world) newManager(t *testing.T, f fault) (*manager.Manager, *process) {
 	var err error
 	p.Manager, err = manager.New(manager.Options{
 		Catalog: faultyCatalog{p}, Pool: faultyPool{p}, Leases: faultyLeases{p}, Directors: faultyDirectors{p}, Drainer: faultyDrainer{p},
-		MaxAge: 5 * time.Second, MaxBytes: w.maxBytes, Keep: 6 * time.Second, Logger: discard(),
+		MaxAge: 5 * time.Second, MaxBytes: w.maxBytes, KeepAge: w.keepAge, KeepBytes: w.keepBytes, Scarce: w.scarce,
+		KeepRecords: 6 * time.Second, Logger: discard(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -140,6 +141,14 @@ func (f faultyPool) Create(_ context.Context, server, name string) error {
 
 func (f faultyPool) Open(context.Context, string, string, uint64) (jobdb.DB, error) {
 	return nil, errors.New("the Manager has no business with what is in a JobDB")
+}
+
+func (f faultyPool) Read(_ context.Context, server, name string) (r jobdb.Reader, err error) {
+	err = f.p.step("read", func() (err error) {
+		r, err = f.p.w.read(server, name)
+		return err
+	})
+	return r, err
 }
 
 func (f faultyPool) Drop(_ context.Context, server, name string) error {

@@ -27,11 +27,15 @@ type Record struct {
 	Since map[State]time.Time `json:"since"`
 
 	// Ledger is that of the JobDB when it was released, zero if nobody could tell
-	// then; and for good when it was dropped.
+	// then; and for good when it was drained.
 	Ledger Ledger `json:"ledger"`
 
 	// Known says that Ledger is the JobDB's, and not a zero that nobody counted.
 	Known bool `json:"known"`
+
+	// Mark is how far it was written when it was drained. What has another mark is
+	// not what was drained, and is not dropped.
+	Mark jobdb.Mark `json:"mark,omitzero"`
 
 	// Through makes this the sum of several records: of all up to the JobDB of this
 	// number, each dropped. The catalog has one such record at most, see [fold].

@@ -20,6 +20,9 @@ const (
 	StateReleased State = "released"
 	// StateDraining: its unfinished jobs go to another JobDB, its target.
 	StateDraining State = "draining"
+	// StateDrained: empty of unfinished jobs, and kept for a while, so that it can be
+	// told what became of the others. Its ledger is final.
+	StateDrained State = "drained"
 	// StateDropped: empty of unfinished jobs, and gone or about to go. Its ledger stays.
 	StateDropped State = "dropped"
 )
@@ -42,7 +45,9 @@ func (s State) next() []State {
 	case StateReleased:
 		return []State{StateLive, StateDraining}
 	case StateDraining:
-		return []State{StateDraining, StateDropped}
+		return []State{StateDraining, StateDrained}
+	case StateDrained:
+		return []State{StateDropped}
 	case StateDropped:
 	}
 	return nil

@@ -8,13 +8,14 @@ import (
 // Every pair of states, so that a transition that is not meant to be is found when
 // it is added.
 func TestStates(t *testing.T) {
-	all := []State{"", StateNew, StateSpare, StateLive, StateReleased, StateDraining, StateDropped}
+	all := []State{"", StateNew, StateSpare, StateLive, StateReleased, StateDraining, StateDrained, StateDropped}
 	allowed := map[[2]State]bool{
 		{"", StateNew}: true, {"", StateReleased}: true,
 		{StateNew, StateSpare}: true, {StateSpare, StateLive}: true,
 		{StateLive, StateLive}: true, {StateLive, StateReleased}: true,
 		{StateReleased, StateLive}: true, {StateReleased, StateDraining}: true,
-		{StateDraining, StateDraining}: true, {StateDraining, StateDropped}: true,
+		{StateDraining, StateDraining}: true, {StateDraining, StateDrained}: true,
+		{StateDrained, StateDropped}: true,
 	}
 	now := time.UnixMilli(1_700_000_000_000)
 	for _, from := range append(all, "unheard of") {

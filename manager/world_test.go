@@ -32,6 +32,9 @@ type world struct {
 	down      map[string]error                     // by server
 	accepted  func(into string, batch []int) error // asked about each batch that a Director has taken; an error loses the answer
 	servers   []string
+	keepAge   time.Duration
+	keepBytes int64
+	scarce    func() (bool, error)
 	maxBytes  int64           // of a JobDB; 0 for the default
 	ctx       context.Context //nolint:containedctx // of the Directors
 }
@@ -43,6 +46,8 @@ type file struct {
 	server string
 	jobs   map[int]string // pending, done, moved
 	epoch  uint64
+
+	damaged bool
 }
 
 type dude struct {
@@ -318,6 +323,9 @@ func (w *world) drop(server, name string) error {
 		if r.State == manager.StateDraining && r.Target == name {
 			w.t.Errorf("%s was dropped, into which %s is drained", name, r.Name)
 		}
+		if age := r.Since[manager.StateDropped].Sub(r.Since[manager.StateDrained]); r.Name == name && age < w.keepAge && w.keepBytes == 0 && w.scarce == nil {
+			w.t.Errorf("%s was dropped after %s", name, age)
+		}
 	}
 	for _, d := range w.directors {
 		if d.grips[name] != nil {
@@ -327,6 +335,38 @@ func (w *world) drop(server, name string) error {
 	delete(w.files, name)
 	return nil
 }
+
+// worldReader reads a JobDB as it is.
+type worldReader struct {
+	jobdb.Reader // nothing else is asked of it
+
+	w *world
+	f *file
+}
+
+func (w *world) read(server, name string) (jobdb.Reader, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.down[server] != nil {
+		return nil, w.down[server]
+	}
+	if f := w.files[name]; f != nil {
+		return worldReader{w: w, f: f}, nil
+	}
+	return nil, fmt.Errorf("there is no %s", name)
+}
+
+// Mark counts what was written: a job when it came, and again when it ended.
+func (r worldReader) Mark(context.Context) (jobdb.Mark, error) {
+	r.w.mu.Lock()
+	defer r.w.mu.Unlock()
+	if r.f.damaged {
+		return jobdb.Mark{}, jobdb.ErrCorrupt
+	}
+	return jobdb.Mark{Epoch: r.f.epoch, Seq: uint64(2*len(r.f.jobs) - len(r.f.pending()))}, nil
+}
+
+func (r worldReader) Close() error { return nil }
 
 // drain moves jobs two by two, in steps that may go wrong. What nobody answers to it
 // offers again and again.

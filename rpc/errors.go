@@ -29,6 +29,7 @@ func answerTo(err error) (answer *connect.Error, known bool) {
 		ended     *director.TransactionError
 		exhausted *director.ExhaustedError
 		denied    *access.DeniedError
+		gone      *director.GoneError
 	)
 	switch {
 	case errors.As(err, &answer):
@@ -43,6 +44,8 @@ func answerTo(err error) (answer *connect.Error, known bool) {
 		return resourceExhausted(exhausted), true
 	case errors.As(err, &denied):
 		return newAnswer(connect.CodePermissionDenied, denied), true
+	case errors.As(err, &gone):
+		return newAnswer(connect.CodeNotFound, gone), true
 	case errors.Is(err, director.ErrNotFound):
 		return newAnswer(connect.CodeNotFound, director.ErrNotFound), true
 	case errors.Is(err, manager.ErrUnknown):

@@ -74,7 +74,7 @@ func (s *fleetService) Ledger(
 func newJobDB(j *manager.JobDB) *pb.JobDB {
 	m := &pb.JobDB{
 		Name: text(j.Name), Server: text(j.Server), State: newJobDBState(j.State), Owner: text(j.Owner), Target: text(j.Target),
-		Since: timestamp(j.Since[j.State]), Bytes: j.Bytes, Error: reason(j.Err), Moving: j.Running,
+		Since: timestamp(j.Since[j.State]), Bytes: j.Bytes, Error: reason(j.Err), Moving: j.Running, DropAt: timestamp(j.DropAt),
 	}
 	if j.Counted {
 		ledger := director.Ledger(j.Ledger)
@@ -95,6 +95,8 @@ func newJobDBState(s manager.State) pb.JobDBState {
 		return pb.JobDBState_JOB_DB_STATE_RELEASED
 	case manager.StateDraining:
 		return pb.JobDBState_JOB_DB_STATE_DRAINING
+	case manager.StateDrained:
+		return pb.JobDBState_JOB_DB_STATE_DRAINED
 	case manager.StateDropped:
 		return pb.JobDBState_JOB_DB_STATE_DROPPED
 	}

@@ -57,7 +57,7 @@ func shownState(s manager.State) string {
 		return "active"
 	case manager.StateReleased:
 		return "full"
-	case manager.StateDraining, manager.StateDropped:
+	case manager.StateDraining, manager.StateDrained, manager.StateDropped:
 	}
 	return string(s)
 }

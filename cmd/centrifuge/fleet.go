@@ -65,7 +65,7 @@ func writeFleet(w io.Writer, m *pb.FleetServiceGetResponse, now time.Time) error
 	if _, err := fmt.Fprintln(w); err != nil {
 		return err
 	}
-	t = newTable(w, "JOBDB", "STATE", "FOR", "SERVER", "OWNER", "SIZE", "FILL", "ACCEPTED", "PENDING", "MOVED", "TARGET", "TROUBLE")
+	t = newTable(w, "JOBDB", "STATE", "FOR", "SERVER", "OWNER", "SIZE", "FILL", "ACCEPTED", "PENDING", "MOVED", "TARGET", "DROPPED IN", "TROUBLE")
 	for _, j := range m.GetJobdbs() {
 		accepted, pending, moved := any("?"), any("?"), any("?")
 		if l := j.GetLedger(); l != nil {
@@ -78,8 +78,12 @@ func writeFleet(w io.Writer, m *pb.FleetServiceGetResponse, now time.Time) error
 		if j.GetState() == pb.JobDBState_JOB_DB_STATE_LIVE && m.GetMaxBytes() > 0 {
 			fill = fmt.Sprintf("%d %%", 100*j.GetBytes()/m.GetMaxBytes())
 		}
+		left := "-"
+		if j.GetDropAt() != nil {
+			left = short(max(0, j.GetDropAt().AsTime().Sub(now).Round(time.Second)))
+		}
 		t.row(j.GetName(), jobdbState(j.GetState()), age, dash(j.GetServer()), dash(j.GetOwner()), humanize.IBytes(uint64(max(j.GetBytes(), 0))), fill,
-			accepted, pending, moved, dash(j.GetTarget()), dash(j.GetError()))
+			accepted, pending, moved, dash(j.GetTarget()), left, dash(j.GetError()))
 	}
 	if err := t.flush(); err != nil {
 		return err
@@ -125,10 +129,11 @@ func newFleetCycle(r *remote) *cobra.Command {
 func newFleetDrain(r *remote) *cobra.Command {
 	return &cobra.Command{
 		Use:   "drain JOBDB",
-		Short: "Have the unfinished jobs of a JobDB moved to another, and the JobDB dropped",
-		Long: `Has the unfinished jobs of a JobDB moved to another one, and the JobDB dropped then.
-A Director that has it in use goes over to a spare first. The command returns when
-that is decided; "fleet ls" shows how it goes on.`,
+		Short: "Have the unfinished jobs of a JobDB moved to another",
+		Long: `Has the unfinished jobs of a JobDB moved to another one. Then it is kept for a while,
+to tell what became of its jobs, and dropped. A Director that has it in use goes over
+to a spare first. The command returns when that is decided; "fleet ls" shows how it
+goes on.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := r.dial(cmd, client.Options{})
@@ -153,6 +158,8 @@ func drainSentence(name string, before pb.JobDBState) string {
 	switch before {
 	case pb.JobDBState_JOB_DB_STATE_NEW, pb.JobDBState_JOB_DB_STATE_SPARE:
 		return name + " is a spare: there is nothing in it"
+	case pb.JobDBState_JOB_DB_STATE_DRAINED:
+		return name + " is drained, and kept until it is dropped"
 	case pb.JobDBState_JOB_DB_STATE_DROPPED:
 		return name + " is dropped"
 	default:

@@ -45,6 +45,12 @@ func openLocalFleet(ctx context.Context, folder string, logger *slog.Logger) (f 
 func (f *fleet) manageAlone(
 	ctx context.Context, o *serveOptions, d *director.Director, store archive.Bucket, address string, b *rpc.Backends,
 ) error {
+	if o.minFreeDisk > 0 { // what is kept gives way before Submits are refused
+		f.scarce = func() (bool, error) {
+			free, err := f.freeDisk()
+			return free < 2*uint64(o.minFreeDisk), err
+		}
+	}
 	directors := &oneDirector{name: f.owner.Name, address: address, Director: d}
 	m, err := f.manage(&o.manageOptions, directors, store, func(manager.Director) (director.Target, error) { return d, nil })
 	if err != nil {
@@ -55,6 +61,7 @@ func (f *fleet) manageAlone(
 	}
 	f.resume = true
 	f.besides = append(f.besides, m.Run)
+	f.collectors = append(f.collectors, m.Collector())
 	b.Fleet, b.Ledger = m, &fleetLedger{m, d}
 	return nil
 }

@@ -23,19 +23,27 @@ type manageOptions struct {
 	jobdbMaxSize byteSize
 	jobdbMaxAge  time.Duration
 	drains       int
+
+	jobdbKeep     time.Duration
+	jobdbKeepSize byteSize
 }
 
-func (o *manageOptions) addTo(fs *pflag.FlagSet) {
-	*o = manageOptions{jobdbMaxSize: 4 << 30}
+func (o *manageOptions) addTo(fs *pflag.FlagSet, keepSize byteSize) {
+	*o = manageOptions{jobdbMaxSize: 4 << 30, jobdbKeepSize: keepSize}
 	fs.IntVar(&o.spares, "spares", 1, "JobDBs kept ready on each server")
 	fs.Var(&o.jobdbMaxSize, "jobdb-max-size", "size at which a JobDB is left for a spare, in `bytes`")
 	fs.DurationVar(&o.jobdbMaxAge, "jobdb-max-age", 30*time.Minute, "age at which it is, if it was given jobs")
 	fs.IntVar(&o.drains, "drains", 2, "JobDBs drained at once")
+	fs.DurationVar(&o.jobdbKeep, "jobdb-keep", 24*time.Hour, "how long a drained JobDB is kept to tell what became of its jobs; 0 drops it at once")
+	fs.Var(&o.jobdbKeepSize, "jobdb-keep-size", "how much is kept so on each server, in `bytes`, the oldest dropped first; 0 is any amount")
 }
 
 func (o *manageOptions) check() error {
 	if o.spares < 1 || o.jobdbMaxSize < 1 || o.jobdbMaxAge < 1 || o.drains < 1 {
 		return usagef("--spares, --jobdb-max-size, --jobdb-max-age and --drains: must be above 0")
+	}
+	if o.jobdbKeep < 0 {
+		return usagef("--jobdb-keep: must be 0 or above")
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"centrifuge"
 	"centrifuge/archive"
 	"centrifuge/director"
@@ -23,6 +25,7 @@ type fleet struct {
 	leases  manager.Leases
 	pool    jobdb.Pool
 	owner   manager.Owner
+	past    *manager.Past
 	logger  *slog.Logger
 
 	// observe is told of transitions that a drain makes; nil if nothing is recorded.
@@ -39,13 +42,16 @@ type fleet struct {
 	// besides run beside the Director until their contexts end.
 	besides []func(context.Context)
 
+	collectors []prometheus.Collector // of what runs besides
+
 	serving  func()                 // told when the Director serves; nil for nobody
 	freeDisk func() (uint64, error) // where its JobDBs lie; nil if that is not here
+	scarce   func() (bool, error)   // whether room is, there
 }
 
 func newFleet(name string, catalog manager.Catalog, leases manager.Leases, pool jobdb.Pool, logger *slog.Logger) *fleet {
 	return &fleet{
-		catalog: catalog, leases: leases, pool: pool, logger: logger,
+		catalog: catalog, leases: leases, pool: pool, past: manager.NewPast(catalog, pool, time.Now), logger: logger,
 		owner: manager.Owner{
 			Catalog: catalog, Leases: leases, Name: name, Now: time.Now, Logger: logger,
 			Answers: func(ctx context.Context, server string) error { return answers(ctx, pool, server) },
@@ -133,7 +139,7 @@ func (f *fleet) manage(
 		Catalog: f.catalog, Pool: f.pool, Leases: f.leases, Directors: directors,
 		Drainer: &drainer{fleet: f, archive: archive.New(store), target: target},
 		Spares:  o.spares, MaxBytes: int64(o.jobdbMaxSize), MaxAge: o.jobdbMaxAge, Drains: o.drains,
-		Logger: f.logger,
+		KeepAge: o.jobdbKeep, KeepBytes: int64(o.jobdbKeepSize), Scarce: f.scarce, Logger: f.logger,
 	})
 }
 

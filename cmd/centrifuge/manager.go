@@ -85,7 +85,7 @@ func runManager(ctx context.Context, o *roleOptions, logger *slog.Logger) (err e
 func newManagerServer(o *serveOptions, m *manager.Manager, tracer *tracer, logger *slog.Logger) (*rpc.Server, error) {
 	registry := prometheus.NewRegistry()
 	for _, c := range []prometheus.Collector{
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.Collector(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)

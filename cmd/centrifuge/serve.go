@@ -124,6 +124,7 @@ func serveDirector(
 		Acquire:   f.acquire,
 		Released:  f.released,
 		Serving:   f.serving,
+		Past:      f.findPast,
 		Deliverer: tracer.deliverer(deliverer),
 		Archive:   archive.New(store),
 		Schedule: schedule.Options{
@@ -153,7 +154,7 @@ func serveDirector(
 	if err := f.join(ctx, o, d, store, listener.Addr().String(), &backends); err != nil {
 		return err
 	}
-	server, err := newServer(o, d, backends, past, watch, log, tracer, logger)
+	server, err := newServer(o, d, f.collectors, backends, past, watch, log, tracer, logger)
 	if err != nil {
 		return err
 	}
@@ -219,21 +220,25 @@ func newDeliverer(o *serveOptions, past *history) (*delivery.Client, error) {
 }
 
 func newServer(
-	o *serveOptions, d *director.Director, backends rpc.Backends, past *history, watch *alert.Watch, log *audit.Log, tracer *tracer, logger *slog.Logger,
+	o *serveOptions, d *director.Director, besides []prometheus.Collector, backends rpc.Backends, past *history, watch *alert.Watch, log *audit.Log, tracer *tracer, logger *slog.Logger,
 ) (*rpc.Server, error) {
 	entrance, err := openEntrance(&o.access, o.tokenFile, o.dataDir, log, logger)
 	if err != nil {
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
-	for _, c := range []prometheus.Collector{
+	for _, c := range append([]prometheus.Collector{
 		d.Collector(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	} {
+	}, besides...) {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
 	}
-	pages, err := newDashboard(d, backends, past, watch, log, entrance.signOutPath(), logger)
+	door, err := entrance.door(logger)
+	if err != nil {
+		return nil, err
+	}
+	pages, err := newDashboard(d, backends, door, past, watch, log, entrance.signOutPath(), logger)
 	if err != nil {
 		return nil, err
 	}
@@ -250,9 +255,7 @@ func newServer(
 		Tracer:         tracer.provider(),
 		Logger:         logger,
 	}
-	if err := entrance.give(&options, pages, logger); err != nil {
-		return nil, err
-	}
+	entrance.give(&options, door, pages)
 	return rpc.NewServer(options)
 }
 

@@ -24,7 +24,6 @@ type FleetDirector struct {
 	JobDB   string
 	Since   time.Time
 	Pending int64
-	Version string
 }
 
 // FleetJobDB is one JobDB.
@@ -32,7 +31,6 @@ type FleetJobDB struct {
 	Name    string
 	State   string // active, spare, draining, full, drained, dropped
 	Owner   string // the Director that holds it, if any
-	Epoch   uint64
 	Bytes   int64
 	Limit   int64 // bytes at which it is cycled; 0 is never
 	Jobs    int64

@@ -41,6 +41,8 @@ const (
 	JobDBState_JOB_DB_STATE_DRAINING JobDBState = 5
 	// Gone; its ledger stays.
 	JobDBState_JOB_DB_STATE_DROPPED JobDBState = 6
+	// Empty of unfinished jobs, and kept to tell what became of the others.
+	JobDBState_JOB_DB_STATE_DRAINED JobDBState = 7
 )
 
 // Enum value maps for JobDBState.
@@ -53,6 +55,7 @@ var (
 		4: "JOB_DB_STATE_RELEASED",
 		5: "JOB_DB_STATE_DRAINING",
 		6: "JOB_DB_STATE_DROPPED",
+		7: "JOB_DB_STATE_DRAINED",
 	}
 	JobDBState_value = map[string]int32{
 		"JOB_DB_STATE_UNSPECIFIED": 0,
@@ -62,6 +65,7 @@ var (
 		"JOB_DB_STATE_RELEASED":    4,
 		"JOB_DB_STATE_DRAINING":    5,
 		"JOB_DB_STATE_DROPPED":     6,
+		"JOB_DB_STATE_DRAINED":     7,
 	}
 )
 
@@ -303,10 +307,13 @@ type JobDB struct {
 	Bytes int64 `protobuf:"varint,7,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	// Its jobs; absent if nobody could count them at this moment.
 	Ledger *Ledger `protobuf:"bytes,8,opt,name=ledger,proto3" json:"ledger,omitempty"`
-	// draining: why the last try failed; empty if none did.
+	// draining: why the last try failed; empty if none did. drained, dropped: why what
+	// lies there is not dropped.
 	Error string `protobuf:"bytes,9,opt,name=error,proto3" json:"error,omitempty"`
 	// draining: whether its jobs are being moved at this moment.
-	Moving        bool `protobuf:"varint,10,opt,name=moving,proto3" json:"moving,omitempty"`
+	Moving bool `protobuf:"varint,10,opt,name=moving,proto3" json:"moving,omitempty"`
+	// drained: when it is dropped, or before that if room is needed.
+	DropAt        *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=drop_at,json=dropAt,proto3" json:"drop_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -409,6 +416,13 @@ func (x *JobDB) GetMoving() bool {
 		return x.Moving
 	}
 	return false
+}
+
+func (x *JobDB) GetDropAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DropAt
+	}
+	return nil
 }
 
 // JobDBServer is a place where JobDBs lie.
@@ -778,7 +792,7 @@ const file_centrifuge_v1_fleet_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05jobdb\x18\x03 \x01(\tR\x05jobdb\x12\x14\n" +
-	"\x05error\x18\x04 \x01(\tR\x05error\"\xb7\x02\n" +
+	"\x05error\x18\x04 \x01(\tR\x05error\"\xec\x02\n" +
 	"\x05JobDB\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06server\x18\x02 \x01(\tR\x06server\x12/\n" +
@@ -790,7 +804,8 @@ const file_centrifuge_v1_fleet_proto_rawDesc = "" +
 	"\x06ledger\x18\b \x01(\v2\x15.centrifuge.v1.LedgerR\x06ledger\x12\x14\n" +
 	"\x05error\x18\t \x01(\tR\x05error\x12\x16\n" +
 	"\x06moving\x18\n" +
-	" \x01(\bR\x06moving\"7\n" +
+	" \x01(\bR\x06moving\x123\n" +
+	"\adrop_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x06dropAt\"7\n" +
 	"\vJobDBServer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05error\x18\x02 \x01(\tR\x05error\"6\n" +
@@ -807,7 +822,7 @@ const file_centrifuge_v1_fleet_proto_rawDesc = "" +
 	"\x1aFleetServiceLedgerResponse\x12+\n" +
 	"\x05total\x18\x01 \x01(\v2\x15.centrifuge.v1.LedgerR\x05total\x12\x1a\n" +
 	"\bbalanced\x18\x02 \x01(\bR\bbalanced\x12\x1c\n" +
-	"\tuncounted\x18\x03 \x03(\tR\tuncounted*\xbf\x01\n" +
+	"\tuncounted\x18\x03 \x03(\tR\tuncounted*\xd9\x01\n" +
 	"\n" +
 	"JobDBState\x12\x1c\n" +
 	"\x18JOB_DB_STATE_UNSPECIFIED\x10\x00\x12\x14\n" +
@@ -816,7 +831,8 @@ const file_centrifuge_v1_fleet_proto_rawDesc = "" +
 	"\x11JOB_DB_STATE_LIVE\x10\x03\x12\x19\n" +
 	"\x15JOB_DB_STATE_RELEASED\x10\x04\x12\x19\n" +
 	"\x15JOB_DB_STATE_DRAINING\x10\x05\x12\x18\n" +
-	"\x14JOB_DB_STATE_DROPPED\x10\x062\xfb\x02\n" +
+	"\x14JOB_DB_STATE_DROPPED\x10\x06\x12\x18\n" +
+	"\x14JOB_DB_STATE_DRAINED\x10\a2\xfb\x02\n" +
 	"\fFleetService\x12T\n" +
 	"\x03Get\x12%.centrifuge.v1.FleetServiceGetRequest\x1a&.centrifuge.v1.FleetServiceGetResponse\x12Z\n" +
 	"\x05Cycle\x12'.centrifuge.v1.FleetServiceCycleRequest\x1a(.centrifuge.v1.FleetServiceCycleResponse\x12Z\n" +
@@ -862,21 +878,22 @@ var file_centrifuge_v1_fleet_proto_depIdxs = []int32{
 	0,  // 4: centrifuge.v1.JobDB.state:type_name -> centrifuge.v1.JobDBState
 	13, // 5: centrifuge.v1.JobDB.since:type_name -> google.protobuf.Timestamp
 	14, // 6: centrifuge.v1.JobDB.ledger:type_name -> centrifuge.v1.Ledger
-	0,  // 7: centrifuge.v1.FleetServiceDrainResponse.state:type_name -> centrifuge.v1.JobDBState
-	14, // 8: centrifuge.v1.FleetServiceLedgerResponse.total:type_name -> centrifuge.v1.Ledger
-	1,  // 9: centrifuge.v1.FleetService.Get:input_type -> centrifuge.v1.FleetServiceGetRequest
-	6,  // 10: centrifuge.v1.FleetService.Cycle:input_type -> centrifuge.v1.FleetServiceCycleRequest
-	8,  // 11: centrifuge.v1.FleetService.Drain:input_type -> centrifuge.v1.FleetServiceDrainRequest
-	10, // 12: centrifuge.v1.FleetService.Ledger:input_type -> centrifuge.v1.FleetServiceLedgerRequest
-	2,  // 13: centrifuge.v1.FleetService.Get:output_type -> centrifuge.v1.FleetServiceGetResponse
-	7,  // 14: centrifuge.v1.FleetService.Cycle:output_type -> centrifuge.v1.FleetServiceCycleResponse
-	9,  // 15: centrifuge.v1.FleetService.Drain:output_type -> centrifuge.v1.FleetServiceDrainResponse
-	11, // 16: centrifuge.v1.FleetService.Ledger:output_type -> centrifuge.v1.FleetServiceLedgerResponse
-	13, // [13:17] is the sub-list for method output_type
-	9,  // [9:13] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	13, // 7: centrifuge.v1.JobDB.drop_at:type_name -> google.protobuf.Timestamp
+	0,  // 8: centrifuge.v1.FleetServiceDrainResponse.state:type_name -> centrifuge.v1.JobDBState
+	14, // 9: centrifuge.v1.FleetServiceLedgerResponse.total:type_name -> centrifuge.v1.Ledger
+	1,  // 10: centrifuge.v1.FleetService.Get:input_type -> centrifuge.v1.FleetServiceGetRequest
+	6,  // 11: centrifuge.v1.FleetService.Cycle:input_type -> centrifuge.v1.FleetServiceCycleRequest
+	8,  // 12: centrifuge.v1.FleetService.Drain:input_type -> centrifuge.v1.FleetServiceDrainRequest
+	10, // 13: centrifuge.v1.FleetService.Ledger:input_type -> centrifuge.v1.FleetServiceLedgerRequest
+	2,  // 14: centrifuge.v1.FleetService.Get:output_type -> centrifuge.v1.FleetServiceGetResponse
+	7,  // 15: centrifuge.v1.FleetService.Cycle:output_type -> centrifuge.v1.FleetServiceCycleResponse
+	9,  // 16: centrifuge.v1.FleetService.Drain:output_type -> centrifuge.v1.FleetServiceDrainResponse
+	11, // 17: centrifuge.v1.FleetService.Ledger:output_type -> centrifuge.v1.FleetServiceLedgerResponse
+	14, // [14:18] is the sub-list for method output_type
+	10, // [10:14] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_centrifuge_v1_fleet_proto_init() }

@@ -50,8 +50,8 @@ type FleetServiceClient interface {
 	// Cycle has a Director go over to a spare JobDB, and answers when it has; the
 	// one before is drained. Errors: not_found, unavailable.
 	Cycle(context.Context, *connect.Request[v1.FleetServiceCycleRequest]) (*connect.Response[v1.FleetServiceCycleResponse], error)
-	// Drain sees to it that the unfinished jobs of a JobDB are moved to another one,
-	// and that it is dropped then; its Director, if it has one, goes over to a spare
+	// Drain sees to it that the unfinished jobs of a JobDB are moved to another one;
+	// then it is kept for a while, and dropped. Its Director, if it has one, goes over to a spare
 	// first. It answers when that is decided, not when it is done. Errors: not_found,
 	// unavailable.
 	Drain(context.Context, *connect.Request[v1.FleetServiceDrainRequest]) (*connect.Response[v1.FleetServiceDrainResponse], error)
@@ -132,8 +132,8 @@ type FleetServiceHandler interface {
 	// Cycle has a Director go over to a spare JobDB, and answers when it has; the
 	// one before is drained. Errors: not_found, unavailable.
 	Cycle(context.Context, *connect.Request[v1.FleetServiceCycleRequest]) (*connect.Response[v1.FleetServiceCycleResponse], error)
-	// Drain sees to it that the unfinished jobs of a JobDB are moved to another one,
-	// and that it is dropped then; its Director, if it has one, goes over to a spare
+	// Drain sees to it that the unfinished jobs of a JobDB are moved to another one;
+	// then it is kept for a while, and dropped. Its Director, if it has one, goes over to a spare
 	// first. It answers when that is decided, not when it is done. Errors: not_found,
 	// unavailable.
 	Drain(context.Context, *connect.Request[v1.FleetServiceDrainRequest]) (*connect.Response[v1.FleetServiceDrainResponse], error)
