@@ -26,6 +26,25 @@ type Links interface {
 	Create(source string, until time.Time) (path string, err error)
 }
 
+// CustomerLinks makes customers' links, for the RPC and for pages alike: only for
+// admins of the source, and each is written to the audit log.
+type CustomerLinks struct {
+	Links Links
+	Log   *audit.Log // nil: nothing is written
+}
+
+// Create makes a link for as long as ttl, to the second, and returns its path. For
+// whoever may not, the error is of the type [*access.DeniedError].
+func (c CustomerLinks) Create(ctx context.Context, source string, ttl time.Duration) (path string, until time.Time, err error) {
+	until = time.Now().Add(ttl).UTC().Truncate(time.Second)
+	entry := audit.Entry{Action: "customer.link", Source: source, Detail: fmt.Sprintf("until %s", until.Format(time.RFC3339))}
+	err = act(ctx, c.Log, access.Manage, entry, func() (_ int64, err error) {
+		path, err = c.Links.Create(source, until)
+		return 0, err
+	})
+	return path, until, err
+}
+
 const (
 	defaultLink = 24 * time.Hour
 	longestLink = 90 * 24 * time.Hour
@@ -81,13 +100,7 @@ func (s *accessService) CreateCustomerLink(
 	if f.err != nil {
 		return nil, f.err
 	}
-	until := time.Now().Add(ttl).UTC().Truncate(time.Second)
-	var path string
-	entry := audit.Entry{Action: "customer.link", Source: source, Detail: fmt.Sprintf("until %s", until.Format(time.RFC3339))}
-	err := act(ctx, s.log, access.Manage, entry, func() (_ int64, err error) {
-		path, err = s.links.Create(source, until)
-		return 0, err
-	})
+	path, until, err := CustomerLinks{s.links, s.log}.Create(ctx, source, ttl)
 	if err != nil {
 		return nil, err
 	}

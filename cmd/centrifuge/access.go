@@ -78,6 +78,7 @@ type entrance struct {
 	keys     *keyring.Ring
 	log      *audit.Log
 	public   string
+	site     *web.Site // whose looks the door has
 }
 
 // openEntrance reads the files of tokens, keys and groups.
@@ -121,8 +122,9 @@ func readSecret(name string) (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-// door is the door of the dashboard, in the dashboard's looks.
-func (e *entrance) door(site *web.Site, logger *slog.Logger) (*signin.Door, error) {
+// door is the door of the dashboard, in the dashboard's looks as soon as that is
+// given.
+func (e *entrance) door(logger *slog.Logger) (*signin.Door, error) {
 	plain := signin.Plain()
 	o := signin.Options{
 		Keys: e.keys, Identity: e.identity, PublicURL: e.public, Audit: e.log, Logger: logger,
@@ -132,7 +134,7 @@ func (e *entrance) door(site *web.Site, logger *slog.Logger) (*signin.Door, erro
 				plain(w, r, p)
 				return
 			}
-			site.ShowSignIn(w, r, web.SignIn{
+			e.site.ShowSignIn(w, r, web.SignIn{
 				Status: p.Status, Problem: p.Message, Token: p.Token, Post: "/sign-in", Provider: p.Provider, Next: p.Next,
 			})
 		},
@@ -144,17 +146,13 @@ func (e *entrance) door(site *web.Site, logger *slog.Logger) (*signin.Door, erro
 }
 
 // give tells a server's options who may come in, and puts the door before its pages.
-func (e *entrance) give(o *rpc.Options, site *web.Site, logger *slog.Logger) error {
-	door, err := e.door(site, logger)
-	if err != nil {
-		return err
-	}
+func (e *entrance) give(o *rpc.Options, door *signin.Door, site *web.Site) {
+	e.site = site
 	o.Tokens, o.Audit, o.Links, o.Pages = e.tokens, e.log, door, door.Handler(site)
 	if e.identity != nil {
 		o.Identity = e.identity
 		o.Login = &rpc.Login{Issuer: e.identity.Issuer(), ClientID: e.identity.CommandClientID(), Scopes: identity.Scopes()}
 	}
-	return nil
 }
 
 // signOutPath is where the pages post to sign out; empty where nobody signs in.

@@ -30,6 +30,7 @@ type Backends struct {
 	Fleet   Fleet
 	Alerts  Alerts
 	Audit   Audit
+	Links   Links
 }
 
 // Queues shows and changes the virtual queues as they are now.

@@ -14,6 +14,8 @@ func drawing(name string) string {
 		return `<path d="M2.5 4h11M2.5 8h11M2.5 12h7"/>`
 	case "archive":
 		return `<path d="M2 3h12v3H2zM3 6v7.25h10V6M6.5 9h3"/>`
+	case "report":
+		return `<circle cx="8" cy="8" r="5.75"/><path d="M8 8V2.25M8 8l4.6 3.4"/>`
 	case "fleet":
 		return `<rect x="2" y="2.5" width="12" height="4.5" rx="1"/><rect x="2" y="9" width="12" height="4.5" rx="1"/><path d="M4.5 4.75h.01M4.5 11.25h.01"/>`
 	case "alerts":

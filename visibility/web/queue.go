@@ -31,6 +31,7 @@ type queueData struct {
 	Table    *tableData // of its queues; nil for a queue
 	Gaps     []visibility.Gap
 	Operate  bool
+	Link     bool // one for a customer may be made
 	Seen     bool // anything is known of it
 }
 
@@ -80,6 +81,7 @@ func (s *Site) queue(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, p, now := r.Context(), access.From(r.Context()), s.o.Now()
 	d := queueData{Scope: c, Picker: pickerOf(r), Operate: c.mayOperate(p)}
+	d.Link = c.Is() == "source" && s.o.Backends.Links != nil && p.May(access.Manage, c.Source)
 	over := d.Picker.Chosen.Range(now)
 	if err := s.liveOf(r, c, &d); err != nil {
 		return err
@@ -210,14 +212,21 @@ func (s *Site) fillAttempts(ctx context.Context, f visibility.Filter, over visib
 	if err != nil {
 		return err
 	}
+	d.Attempts = attemptRows(counts, d.Summary.Ended())
+	return nil
+}
+
+// attemptRows are the attempts that delivered, of so many jobs that ended.
+func attemptRows(counts []visibility.AttemptCount, ended int64) []attemptRow {
+	var rows []attemptRow
 	var sum int64
 	for _, c := range counts {
 		sum += c.Succeeded
-		d.Attempts = append(d.Attempts, attemptRow{
-			Attempt: c.Attempt, Last: c.Attempt == visibility.MaxAttemptShown, Succeeded: c.Succeeded, Cumulative: sum, Ended: d.Summary.Ended(),
+		rows = append(rows, attemptRow{
+			Attempt: c.Attempt, Last: c.Attempt == visibility.MaxAttemptShown, Succeeded: c.Succeeded, Cumulative: sum, Ended: ended,
 		})
 	}
-	return nil
+	return rows
 }
 
 // fillSamples adds the attempts that were kept of a queue: those that failed, or

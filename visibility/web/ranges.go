@@ -24,15 +24,14 @@ var spans = [...]span{
 	{"30d", "30 days", 30 * 24 * time.Hour, 6 * time.Hour},
 }
 
-// spanOf is the span that the request asks for.
-func spanOf(r *http.Request) span {
-	name := r.URL.Query().Get("range")
+// spanOf is the span of a name.
+func spanOf(name string) (span, bool) {
 	for _, s := range spans {
 		if s.Name == name {
-			return s
+			return s, true
 		}
 	}
-	return spans[0]
+	return spans[0], false
 }
 
 // Range is the span's time as a query needs it.
@@ -50,8 +49,15 @@ type choice struct {
 	Current bool
 }
 
-func pickerOf(r *http.Request) picker {
-	p := picker{Chosen: spanOf(r)}
+func pickerOf(r *http.Request) picker { return pickerFrom(r, spans[0].Name) }
+
+// pickerFrom is the picker of a page that shows another span if none is asked for.
+func pickerFrom(r *http.Request, usual string) picker {
+	var p picker
+	var known bool
+	if p.Chosen, known = spanOf(r.URL.Query().Get("range")); !known {
+		p.Chosen, _ = spanOf(usual)
+	}
 	for _, s := range spans {
 		q := r.URL.Query()
 		q.Set("range", s.Name)

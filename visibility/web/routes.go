@@ -13,6 +13,8 @@ func Needs(path string) access.Need {
 	switch {
 	case path == "/audit":
 		return access.Need{Right: access.Manage, Whole: true}
+	case path == "/customer-link":
+		return access.Need{Right: access.Manage}
 	case path == "/fleet":
 		return access.Need{Right: access.View, Whole: true}
 	case len(path) > 8 && path[:8] == "/static/":
@@ -27,25 +29,28 @@ func (s *Site) routes() http.Handler {
 	mux.Handle("GET /static/{name...}", s.files)
 	mux.Handle("GET /favicon.ico", http.RedirectHandler("/static/icon.svg", http.StatusMovedPermanently))
 	for pattern, handle := range map[string]func(http.ResponseWriter, *http.Request) error{
-		"GET /{$}":          s.overview,
-		"GET /destinations": s.destinations,
-		"GET /sources":      s.sources,
-		"GET /queue":        s.queue,
-		"GET /destination":  s.queue,
-		"GET /source":       s.queue,
-		"GET /jobs":         s.jobs,
-		"GET /jobs/{id}":    s.job,
-		"GET /search":       s.search,
-		"GET /archive":      s.archive,
-		"GET /fleet":        s.fleet,
-		"GET /alerts":       s.alerts,
-		"GET /audit":        s.audit,
-		"GET /do/{verb}":    s.plan,
-		"POST /do/{verb}":   s.do,
-		"GET /progress":     s.progress,
-		"GET /replay":       s.planReplay,
-		"POST /replay":      s.replay,
-		"/":                 s.nowhere,
+		"GET /{$}":            s.overview,
+		"GET /destinations":   s.destinations,
+		"GET /sources":        s.sources,
+		"GET /queue":          s.queue,
+		"GET /destination":    s.queue,
+		"GET /source":         s.queue,
+		"GET /jobs":           s.jobs,
+		"GET /jobs/{id}":      s.job,
+		"GET /search":         s.search,
+		"GET /archive":        s.archive,
+		"GET /report":         s.report,
+		"GET /fleet":          s.fleet,
+		"GET /alerts":         s.alerts,
+		"GET /audit":          s.audit,
+		"GET /do/{verb}":      s.plan,
+		"POST /do/{verb}":     s.do,
+		"GET /progress":       s.progress,
+		"GET /replay":         s.planReplay,
+		"POST /replay":        s.replay,
+		"GET /customer-link":  s.planLink,
+		"POST /customer-link": s.link,
+		"/":                   s.nowhere,
 	} {
 		mux.Handle(pattern, s.guard(handle))
 	}

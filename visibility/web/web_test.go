@@ -17,7 +17,7 @@ import (
 
 var everyPath = []string{
 	"/", "/destinations", "/sources", "/queue?source=shop&destination=crm", "/destination?destination=crm",
-	"/source?source=shop", "/jobs", "/archive", "/fleet", "/alerts", "/audit", "/do/pause?source=shop", "/do/rate?destination=crm",
+	"/source?source=shop", "/jobs", "/archive", "/report", "/fleet", "/alerts", "/audit", "/do/pause?source=shop", "/do/rate?destination=crm",
 	"/replay?source=shop", "/progress?verb=expire&source=shop&jobs=3",
 }
 

@@ -28,6 +28,11 @@
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, el) =>
     !(name === "open" && el.tagName === "DETAILS");
 
+  // A path that is to be sent to somebody is shown with the server's name.
+  function address(root) {
+    for (const el of root.querySelectorAll("[data-absolute]")) el.textContent = new URL(el.textContent, location.origin).href;
+  }
+
   // Live updates: while the page is looked at, and nobody is being asked anything.
   let busy = false;
   function say(state, text) {
@@ -58,6 +63,7 @@
   document.addEventListener("htmx:afterSwap", (e) => {
     const { target, xhr } = e.detail;
     localise(document);
+    address(document);
     if (target === live) { charts.draw(); if (xhr.status < 400) say("live", "Live"); }
   });
   document.addEventListener("htmx:afterSettle", (e) => {
@@ -117,6 +123,7 @@
   });
 
   localise(document);
+  address(document);
   charts.draw();
   document.documentElement.dataset.ready = "";
 })();
