@@ -14,6 +14,9 @@ import (
 // Rules are when alerts begin and end, and who is told. A rule of which a
 // threshold is 0 is off.
 type Rules struct {
+	// Every is the time between two looks, at least 1 s.
+	Every time.Duration `yaml:"every"`
+
 	// EndAfter is how long a rule must not hold any more before its alert ends.
 	EndAfter time.Duration `yaml:"end_after"`
 
@@ -58,7 +61,7 @@ type Target struct {
 // Defaults are the rules that hold where the file says nothing.
 func Defaults() Rules {
 	var r Rules
-	r.EndAfter = 5 * time.Minute
+	r.Every, r.EndAfter = time.Minute, 5*time.Minute
 	r.SuccessRate.Below, r.SuccessRate.EndAbove = 0.90, 0.93
 	r.SuccessRate.Window, r.SuccessRate.MinJobs = 15*time.Minute, 100
 	r.OldestWaiting.Above = 3 * time.Hour
@@ -83,6 +86,8 @@ func ParseRules(text []byte) (Rules, error) {
 
 func (r *Rules) check() error {
 	switch s := &r.SuccessRate; {
+	case r.Every < time.Second:
+		return errors.New("rules of alerts: every is below a second")
 	case r.EndAfter < 0 || s.Window < 0 || r.OldestWaiting.Above < 0 || r.Drain.Longer < 0 || r.BreakerOpen.For < 0 || r.Ledger.For < 0,
 		s.MinJobs < 0 || r.Drain.MinJobs < 0 || r.AuthStreak.Count < 0 || r.AuthStreak.Pause < 0:
 		return errors.New("rules of alerts: a number is negative")

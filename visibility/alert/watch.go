@@ -15,7 +15,7 @@ import (
 	"centrifuge/visibility"
 )
 
-// Options are what a [Watch] is made of. All but Now, Every and Logger are required;
+// Options are what a [Watch] is made of. All but Now and Logger are required;
 // Notify only if the rules name somebody, Pause only if they pause queues.
 type Options struct {
 	Rules   Rules
@@ -33,7 +33,6 @@ type Options struct {
 	// Pause pauses a queue.
 	Pause func(ctx context.Context, queue centrifuge.QueueKey, why string) error
 
-	Every  time.Duration    // between two looks; default 1 min
 	Now    func() time.Time // default time.Now
 	Logger *slog.Logger     // default: none
 }
@@ -69,7 +68,7 @@ const (
 
 // New makes a watch.
 func New(o Options) *Watch {
-	o.Every = cmp.Or(o.Every, time.Minute)
+	o.Rules.Every = cmp.Or(o.Rules.Every, time.Minute)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -83,7 +82,7 @@ func New(o Options) *Watch {
 
 // Run looks until ctx ends.
 func (w *Watch) Run(ctx context.Context) {
-	tick := time.NewTicker(w.o.Every)
+	tick := time.NewTicker(w.o.Rules.Every)
 	defer tick.Stop()
 	for {
 		select {
