@@ -2,6 +2,7 @@ package visibility_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -217,6 +218,38 @@ func TestFleetServerIsAway(t *testing.T) {
 	end := gaps[len(gaps)-1].To
 	b.check(w, visibility.Filter{}, visibility.Range{From: start, To: before.Truncate(time.Minute)}, time.Hour)
 	b.check(w, visibility.Filter{}, visibility.Range{From: end, To: w.now.Add(time.Minute)}, time.Minute)
+}
+
+// While the server hangs in the middle of a write, counting goes on, and nothing is
+// lost or counted twice when it is over.
+func TestFleetServerHangs(t *testing.T) {
+	server := mysqltest.Start(t)
+	proxy := mysqltest.NewProxy(t, server.Address)
+	b, w := fleet(t, proxy.Address, server.Schema(), 1, start)[0], newWorld(75, start)
+	b.Record(w.events(50, time.Minute))
+	b.now = w.now
+	hangs := make(chan struct{})
+	var once sync.Once
+	proxy.Plan(func(command []byte) mysqltest.Fate {
+		if !bytes.Contains(command, []byte("COMMIT")) {
+			return mysqltest.Pass
+		}
+		once.Do(func() { close(hangs) })
+		return mysqltest.Hang
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	flushed := make(chan error, 1)
+	go func() { flushed <- b.Flush(ctx) }()
+	<-hangs
+	b.Record(w.events(500, time.Minute))
+	cancel()
+	if err := <-flushed; err == nil {
+		t.Error("a write without an answer was taken for done")
+	}
+	proxy.Plan(func([]byte) mysqltest.Fate { return mysqltest.Pass })
+	b.now = w.now
+	b.flush()
+	b.check(w, visibility.Filter{}, wide, time.Hour)
 }
 
 // Whoever is there drops the days of all, and the others forget them.
