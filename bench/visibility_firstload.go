@@ -73,14 +73,14 @@ type loaded struct {
 	Charts               int
 }
 
-// loadOnce loads the page in a tab that shares nothing with those before it.
+// loadOnce loads the page in a tab of its own, with nothing in the cache.
 func loadOnce(browser context.Context, url string) (at loaded, err error) {
-	tab, done := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	tab, done := chromedp.NewContext(browser)
 	defer done()
 	tab, cancel := context.WithTimeout(tab, time.Minute)
 	defer cancel()
 	err = chromedp.Run(tab,
-		network.Enable(), network.SetCacheDisabled(true), chromedp.EmulateViewport(1440, 900),
+		network.Enable(), network.ClearBrowserCache(), network.SetCacheDisabled(true), chromedp.EmulateViewport(1440, 900),
 		chromedp.ActionFunc(func(ctx context.Context) error {
 			_, err := page.AddScriptToEvaluateOnNewDocument(whenReady).Do(ctx)
 			return err
