@@ -18,44 +18,58 @@ func busy(t *testing.T) (*scene, map[string]string) {
 	s.submit("shop", "crm", "/ok", 40)
 	s.submit("shop", "hooks", "/flaky", 30, eager)
 	refused := s.submit("app", "ads", "/bad", 10)
+	s.submit("app", "lost", "", 3, patient, func(j *pb.JobSpec) { j.Endpoint = "http://127.0.0.1:1/" })
 	s.submit("app", "billing", "/down", 12, patient)
 	s.submit("shop", "gone", "/down", 5, eager, func(j *pb.JobSpec) { j.Ttl = durationpb.New(time.Second) })
 	await(t, "the archive to have the expired jobs", func() bool { return s.ledger().GetArchived() == 5 })
-	s.settled(12)
+	s.settled(15)
 	return s, map[string]string{
 		"overview": "/", "destinations": "/destinations", "sources": "/sources",
 		"queue": "/queue?source=shop&destination=hooks", "failing queue": "/queue?source=app&destination=ads",
 		"destination": "/destination?destination=billing", "source": "/source?source=shop",
-		"job": "/jobs/" + refused[0], "archive": "/archive", "jobs": "/jobs?state=discarded", "fleet": "/fleet", "alerts": "/alerts", "audit": "/audit",
-		"unknown page": "/nowhere", "unknown queue": "/queue?source=no&destination=body", "a control": "/do/pause?source=shop",
+		"job": "/jobs/" + refused[0], "archive": "/archive", "jobs": "/jobs?state=discarded", "fleet": "/fleet", "alerts": "/alerts", "report": "/report", "audit": "/audit",
+		"unknown page": "/nowhere", "unknown queue": "/queue?source=no&destination=body", "a control": "/do/pause?source=shop", "a link": "/customer-link?source=shop",
 	}
 }
 
-func TestPages(t *testing.T) {
+// Tests that only look share one scene.
+func TestBusyPages(t *testing.T) {
 	s, paths := busy(t)
-	b := s.tab()
-	b.expect("404 (Not Found)") // of the page that there is not
-	for _, theme := range []string{"light", "dark"} {
-		b.prefer(theme)
-		for name, path := range paths {
-			b.size(1440, 900)
-			b.open(path)
-			b.accessible(name + " in " + theme)
-			b.fits(name)
-			b.size(360, 740)
-			b.fits(name + " on a phone")
-			if theme == "light" {
-				b.accessible(name + " on a phone")
-			}
-			b.size(1920, 1080)
-			b.fits(name + " on a wide screen")
+	in := func(test func(*scene)) func(*testing.T) {
+		return func(t *testing.T) {
+			look := *s
+			look.t = t
+			test(&look)
 		}
 	}
+	t.Run("pages", in(func(s *scene) { testPages(s, paths) }))
+	t.Run("the first page is small", in(testTheFirstPageIsSmall))
+	t.Run("tables sort and filter", in(testTablesSortAndFilter))
+	t.Run("report", in(testReport))
+	t.Run("job", in(testJobPage))
 }
 
-func TestTheFirstPageIsSmall(t *testing.T) {
-	s, _ := busy(t)
+func testPages(s *scene, paths map[string]string) {
 	b := s.tab()
+	b.expect("404 (Not Found)") // of the page that there is not
+	for name, path := range paths {
+		b.prefer("light")
+		b.size(1440, 900)
+		b.open(path)
+		b.accessible(name)
+		b.fits(name)
+		b.prefer("dark")
+		b.accessible(name+" in dark", "color-contrast")
+		b.size(1920, 1080)
+		b.fits(name + " on a wide screen")
+		b.size(360, 740)
+		b.fits(name + " on a phone")
+		b.accessible(name + " on a phone")
+	}
+}
+
+func testTheFirstPageIsSmall(s *scene) {
+	t, b := s.t, s.tab()
 	b.open("/")
 	ready := eval[float64](b, `performance.getEntriesByType("navigation")[0].domContentLoadedEventEnd`)
 	whole := eval[float64](b, `performance.getEntriesByType("resource").concat(performance.getEntriesByType("navigation")).reduce((n, e) => n + e.decodedBodySize, 0)`)
@@ -70,16 +84,15 @@ func TestTheFirstPageIsSmall(t *testing.T) {
 	}
 }
 
-func TestTablesSortAndFilter(t *testing.T) {
-	s, _ := busy(t)
-	b := s.tab()
+func testTablesSortAndFilter(s *scene) {
+	t, b := s.t, s.tab()
 	names := `[...document.querySelectorAll("tbody th")].map(e => e.innerText).join(" ")`
 	b.open("/destinations?sort=name&dir=asc")
-	if got := eval[string](b, names); got != "ads billing crm gone hooks" {
+	if got := eval[string](b, names); got != "ads billing crm gone hooks lost" {
 		t.Errorf("sorted by name: %s", got)
 	}
 	b.clickText("Destination")
-	b.until("the other order", names+` === "hooks gone crm billing ads"`)
+	b.until("the other order", names+` === "lost hooks gone crm billing ads"`)
 	b.until("the arrow", `document.querySelector("th[aria-sort=descending]").innerText === "Destination"`)
 	b.do(sendKeys(`.filters input[name="q"]`, "b")...)
 	b.until("those with a b", names+` === "billing"`)
@@ -94,9 +107,10 @@ func TestTablesSortAndFilter(t *testing.T) {
 	b.until("the other range", `document.querySelector(".segments [aria-current]").innerText === "6h" && location.search.includes("health=trouble")`)
 }
 
-func TestJobPage(t *testing.T) {
-	s, _ := busy(t)
+func testJobPage(s *scene) {
+	t := s.t
 	id := s.submit("shop", "ads", "/bad", 1, func(j *pb.JobSpec) {
+		j.Endpoint += "?api_key=hush-hush&user=u"
 		j.Payload = []byte(`{"name":"O'Hara"}`)
 		j.Headers = append(j.Headers, &pb.Header{Name: "Authorization", Value: "Bearer hush-hush"})
 	})[0]
@@ -104,7 +118,7 @@ func TestJobPage(t *testing.T) {
 	b.open("/jobs/" + id)
 	b.says("dl", "discarded")
 	b.says(".timeline", "Attempt 1 was refused for good")
-	if curl := b.text("#curl"); !strings.Contains(curl, `'{"name":"O'\''Hara"}'`) || !strings.Contains(curl, s.at+"/bad") {
+	if curl := b.text("#curl"); !strings.Contains(curl, `'{"name":"O'\''Hara"}'`) || !strings.Contains(curl, s.at+"/bad?api_key=redacted&user=u") {
 		t.Errorf("the command is %s", curl)
 	}
 	if page := s.get(t.Context(), "/jobs/"+id); strings.Contains(page, "hush-hush") {

@@ -56,6 +56,7 @@ func TestScreenshots(t *testing.T) {
 		{"queue", "/queue?source=shop&destination=webhooks", "dark", 1280, 980},
 		{"job", "/jobs/" + retried(s, told), "light", 1280, 560},
 		{"archive", "/archive", "light", 1280, 560},
+		{"report", "/report?range=1h", "light", 1280, 760},
 		{"phone", "/destinations", "dark", 390, 780},
 	} {
 		b.prefer(shot.theme)

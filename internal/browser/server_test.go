@@ -38,6 +38,7 @@ func newScene(t *testing.T, routes ...string) *scene {
 
 func startScene(t *testing.T, flags []string, routes []string) *scene {
 	t.Helper()
+	t.Parallel() // each has a server, a receiver and windows of its own
 	s := &scene{t: t}
 	var o sink.Options
 	for _, spec := range routes {

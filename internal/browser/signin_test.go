@@ -11,6 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"centrifuge/access/identity/identitytest"
 	pb "centrifuge/gen/centrifuge/v1"
 )
 
@@ -67,34 +68,57 @@ func TestSignInWithAToken(t *testing.T) {
 	b.says("h1", "Sign in")
 }
 
-// A customer's link shows their source's deliveries, read-only, and nothing else.
+// signIn signs in with a token.
+func (b *tab) signIn(token string) {
+	b.t.Helper()
+	b.expect("401 (Unauthorized)")
+	b.visit("/")
+	b.do(sendKeys(`input[name="token"]`, token+"\r")...)
+	b.until("the overview", `!!document.querySelector(".who") && location.pathname === "/"`)
+}
+
+// An admin makes a link on the page of a source; it shows that source's deliveries,
+// read-only, and nothing else.
 func TestCustomerLink(t *testing.T) {
 	s := guarded(t)
-	answer, err := s.api.Access.CreateCustomerLink(t.Context(), connect.NewRequest(&pb.CreateCustomerLinkRequest{
-		Source: "shop", Ttl: durationpb.New(time.Hour),
-	}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	link := answer.Msg.GetPath()
+	admin := s.tab()
+	admin.signIn(adminToken)
+	admin.open("/source?source=shop")
+	admin.click(`[data-control="link"]`)
+	admin.says("dialog[open]", "Make a customer link for shop?")
+	admin.accessible("the dialog of a link")
+	admin.do(chromedp.SetValue(`dialog select[name="ttl"]`, "1h", chromedp.ByQuery))
+	admin.click("dialog[open] [data-confirm]")
+	admin.says("#customer-link", s.url+"/customer/")
+	link := strings.TrimPrefix(admin.text("#customer-link"), s.url)
+	admin.click(`[data-copy="customer-link"]`)
+	admin.says("#toast", "Copied.")
+	admin.clickText("Close")
+	admin.until("the link to be gone", `!document.documentElement.outerHTML.includes("/customer/")`)
+	admin.open("/audit")
+	admin.says("table", "customer.link")
 
 	b := s.tab()
-	for _, text := range []string{"401 (Unauthorized)", "403 (Forbidden)", "404 (Not Found)", "400 (Bad Request)", "410 (Gone)"} {
+	for _, text := range []string{"401 (Unauthorized)", "403 (Forbidden)"} {
 		b.expect(text)
 	}
-	tampered := link[:len(link)-6] + "AAAAAA"
-	b.visit(tampered)
-	b.visit("/")
-	if text := eval[string](b, "document.body.innerText"); strings.Contains(text, "crm") || !strings.Contains(text, "Sign in") {
-		t.Errorf("a link that was tampered with shows\n%s", text)
+	for _, refused := range []struct{ link, says string }{
+		{link[:len(link)-6] + "AAAAAA", "not valid"},
+		{s.customerLink("shop", time.Millisecond), "expired"},
+	} {
+		b.visit(refused.link)
+		b.says("body", refused.says)
+		b.visit("/")
+		if text := eval[string](b, "document.body.innerText"); strings.Contains(text, "crm") || !strings.Contains(text, "Sign in") {
+			t.Errorf("a link that is %s shows\n%s", refused.says, text)
+		}
 	}
 
 	b.visit(link)
 	b.visit("/")
 	b.says(`[data-ledger="accepted"]`, "3")
-	for _, path := range []string{"/", "/destinations", "/source?source=shop", "/queue?source=shop&destination=crm", "/destination?destination=crm", "/archive", "/jobs"} {
+	for _, path := range []string{"/", "/destinations", "/source?source=shop", "/queue?source=shop&destination=crm", "/destination?destination=crm", "/archive", "/jobs", "/report"} {
 		b.open(path)
-		b.accessible("the customer's " + path)
 		html := eval[string](b, "document.documentElement.outerHTML")
 		if strings.Contains(html, "secret-source") {
 			t.Errorf("%s tells a customer of another source", path)
@@ -103,8 +127,87 @@ func TestCustomerLink(t *testing.T) {
 			t.Errorf("%s has controls for a customer", path)
 		}
 	}
-	for _, path := range []string{"/source?source=secret-source", "/sources", "/alerts", "/fleet", "/audit", "/do/pause?source=shop", "/replay?source=shop"} {
+	for _, path := range []string{"/source?source=secret-source", "/sources", "/alerts", "/fleet", "/audit", "/do/pause?source=shop", "/replay?source=shop", "/customer-link?source=shop"} {
 		b.open(path)
 		b.says("#live", "Not yours to see")
 	}
+}
+
+// customerLink makes a link over the API.
+func (s *scene) customerLink(source string, ttl time.Duration) string {
+	s.t.Helper()
+	answer, err := s.api.Access.CreateCustomerLink(s.t.Context(), connect.NewRequest(&pb.CreateCustomerLinkRequest{
+		Source: source, Ttl: durationpb.New(ttl),
+	}))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return answer.Msg.GetPath()
+}
+
+// People sign in at the identity provider; what they may do, and of which sources,
+// is what their groups may.
+func TestSignInWithOpenIDConnect(t *testing.T) {
+	provider := identitytest.Start(t)
+	dir := t.TempDir()
+	files := map[string]string{
+		"tokens": "root:admin:" + adminToken + "\n",
+		"secret": identitytest.ClientSecret,
+		"groups": "grants:\n  - {group: support, role: viewer}\n  - {group: shop-team, role: operator, sources: [shop]}\n",
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := startScene(t, []string{
+		"--token-file", filepath.Join(dir, "tokens"), "--oidc-issuer", provider.Issuer, "--oidc-client-id", identitytest.ClientID,
+		"--oidc-client-secret-file", filepath.Join(dir, "secret"), "--oidc-mapping", filepath.Join(dir, "groups"),
+	}, []string{"/ok=latency:1ms"})
+	s.as(adminToken)
+	s.submit("shop", "crm", "/ok", 3)
+	s.submit("secret-source", "crm", "/ok", 2)
+	s.settled(0)
+	for _, who := range []struct {
+		name, role string
+		groups     []string
+		accepted   string // of the sources that they see
+		controls   bool
+	}{
+		{"ann@example.com", "operator", []string{"shop-team", "lunch"}, "3", true},
+		{"bob@example.com", "viewer", []string{"support"}, "5", false},
+	} {
+		provider.SignsIn(who.name, who.groups...)
+		b := s.tab()
+		b.others = []string{provider.Issuer}
+		b.expect("401 (Unauthorized)")
+		b.expect("403 (Forbidden)")
+		b.visit("/source?source=shop")
+		b.clickText("Continue with")
+		b.until("the page that was asked for", `location.pathname + location.search === "/source?source=shop" && !!document.querySelector(".who")`)
+		b.says(".who", who.name)
+		b.says(".who", who.role)
+		if got := eval[bool](b, `!!document.querySelector("[data-control=pause]")`); got != who.controls {
+			t.Errorf("%s is shown controls: %v", who.name, got)
+		}
+		b.open("/")
+		b.says(`[data-ledger="accepted"]`, who.accepted)
+		if who.controls {
+			b.open("/source?source=secret-source")
+			b.says("#live", "Not yours to see")
+			b.open("/source?source=shop")
+			b.confirm("pause")
+			if !s.policy("shop", "").GetPaused() {
+				t.Error("an operator by their group could not pause their source")
+			}
+		}
+	}
+	provider.SignsIn("eve@example.com", "lunch")
+	b := s.tab()
+	b.others = []string{provider.Issuer}
+	b.expect("401 (Unauthorized)")
+	b.expect("403 (Forbidden)")
+	b.visit("/")
+	b.clickText("Continue with")
+	b.says("body", "eve@example.com is in no group")
 }

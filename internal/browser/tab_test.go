@@ -11,18 +11,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 )
 
 //go:embed testdata/axe.min.js
 var axe string
 
-// tab is a page of the browser, without the cookies of those before it. Whatever a page of it complains of, a
+// tab is a page of the browser, with cookies of its own. Whatever a page of it complains of, a
 // script's error or a breach of the content security policy, fails the test.
 type tab struct {
 	t   *testing.T
@@ -31,20 +33,42 @@ type tab struct {
 
 	mu       sync.Mutex
 	expected []string // complaints that the test provokes
+	others   []string // servers beside ours that may be asked
 	requests map[string]bool
 	bytes    float64 // received, as they are on the wire
 }
 
 func (s *scene) tab() *tab {
 	s.t.Helper()
-	ctx, cancel := chromedp.NewContext(chrome)
+	ctx, cancel := chromedp.NewContext(chrome, chromedp.WithTargetID(s.window()))
 	s.t.Cleanup(cancel)
 	ctx, stop := context.WithTimeout(ctx, 4*patience)
 	s.t.Cleanup(stop)
 	b := &tab{t: s.t, ctx: ctx, url: s.url, requests: map[string]bool{}}
 	chromedp.ListenTarget(ctx, b.hear)
-	b.do(network.Enable(), network.ClearBrowserCookies(), chromedp.EmulateViewport(1440, 900))
+	b.do(network.Enable(), chromedp.EmulateViewport(1440, 900))
 	return b
+}
+
+// window opens a window that shares no cookies with others, so that tests can run
+// beside each other.
+func (s *scene) window() target.ID {
+	s.t.Helper()
+	ctx := cdp.WithExecutor(chrome, chromedp.FromContext(chrome).Browser)
+	own, err := target.CreateBrowserContext().Do(ctx)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		if err := target.DisposeBrowserContext(own).Do(ctx); err != nil {
+			s.t.Errorf("close the window: %v", err)
+		}
+	})
+	id, err := target.CreateTarget("about:blank").WithBrowserContextID(own).WithNewWindow(true).Do(ctx)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return id
 }
 
 func (b *tab) hear(event any) {
@@ -65,7 +89,8 @@ func (b *tab) hear(event any) {
 	case *page.EventJavascriptDialogOpening:
 		b.t.Errorf("a script of a stranger ran: %s", e.Message)
 	case *network.EventRequestWillBeSent:
-		if !strings.HasPrefix(e.Request.URL, b.url) && !strings.HasPrefix(e.Request.URL, "data:") {
+		ours := func(server string) bool { return strings.HasPrefix(e.Request.URL, server) }
+		if !ours(b.url) && !ours("data:") && !slices.ContainsFunc(b.others, ours) {
 			b.t.Errorf("a page loads %s", e.Request.URL)
 		}
 		b.requests[e.Request.URL] = true
@@ -190,12 +215,21 @@ func (b *tab) size(width, height int64) {
 	b.do(chromedp.EmulateViewport(width, height))
 }
 
-// accessible lets axe look at the page, and fails the test for what is serious.
-func (b *tab) accessible(name string) {
+// accessible lets axe look at the page, and fails the test for what is serious. It
+// goes by all rules, or by those that are named.
+func (b *tab) accessible(name string, rules ...string) {
 	b.t.Helper()
 	b.do(chromedp.Evaluate(axe+";0", nil))
+	how := map[string]any{"resultTypes": []string{"violations"}}
+	if len(rules) > 0 {
+		how["runOnly"] = rules
+	}
+	options, err := json.Marshal(how)
+	if err != nil {
+		b.t.Fatal(err)
+	}
 	var found string
-	b.do(chromedp.Evaluate(`axe.run({resultTypes: ["violations"]}).then(r => JSON.stringify(r.violations.map(v => ({
+	b.do(chromedp.Evaluate(`axe.run(`+string(options)+`).then(r => JSON.stringify(r.violations.map(v => ({
 		id: v.id, impact: v.impact, help: v.help, nodes: v.nodes.slice(0, 3).map(n => n.html + " " + n.failureSummary) }))))`,
 		&found, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
 	var violations []struct {
