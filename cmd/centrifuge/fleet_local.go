@@ -59,8 +59,15 @@ func (f *fleet) manageAlone(
 	if err := m.Adopt(ctx); err != nil {
 		return err
 	}
-	f.resume = true
-	f.besides = append(f.besides, m.Run)
+	f.resume, f.resumed = true, make(chan struct{})
+	f.besides = append(f.besides, func(ctx context.Context) {
+		// Before, the Manager would drain what the Director is about to take up.
+		select {
+		case <-f.resumed:
+			m.Run(ctx)
+		case <-ctx.Done():
+		}
+	})
 	f.collectors = append(f.collectors, m.Collector())
 	b.Fleet, b.Ledger = m, &fleetLedger{m, d}
 	return nil

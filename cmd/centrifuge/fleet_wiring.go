@@ -32,8 +32,10 @@ type fleet struct {
 	observe func([]centrifuge.Event)
 
 	// resume says that the first JobDB is to be the one that the Director had when it
-	// ended. The Director acquires one at a time.
-	resume bool
+	// ended, and resumed is closed when that is settled. The Director acquires one at
+	// a time.
+	resume  bool
+	resumed chan struct{}
 
 	// join takes a Director in, before it runs: as the fleet's only one, or as one of
 	// many. It completes the backends of the Director's server.
@@ -76,20 +78,21 @@ func answers(ctx context.Context, pool jobdb.Pool, name string) error {
 // acquire gives the Director a JobDB: a spare, or, when one that is alone starts,
 // the one that it had when it ended.
 func (f *fleet) acquire(ctx context.Context) (director.Holding, error) {
-	var r manager.Record
-	var l lease.Lease
-	var err error
-	found := false
 	if f.resume {
-		r, l, found, err = f.owner.Resume(ctx)
+		r, l, found, err := f.owner.Resume(ctx)
+		if err != nil {
+			return director.Holding{}, err
+		}
+		f.resume = false
+		close(f.resumed)
+		if found {
+			return f.hold(r.Server, r.Name, l), nil
+		}
 	}
-	if err == nil && !found {
-		r, l, err = f.owner.Acquire(ctx)
-	}
+	r, l, err := f.owner.Acquire(ctx)
 	if err != nil {
 		return director.Holding{}, err
 	}
-	f.resume = false
 	return f.hold(r.Server, r.Name, l), nil
 }
 
