@@ -10,6 +10,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -74,19 +75,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer b.clean()
+	var failed error
 	for _, m := range measurements {
 		if !strings.Contains(","+*only+",", ","+m.name+",") {
 			continue
 		}
 		b.log.Info("measuring", "what", m.name)
 		if err := m.run(ctx, b); err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", m.name, err)) // the others are measured all the same
 		}
 	}
 	if *asJSON {
 		enc := json.NewEncoder(stdout)
 		enc.SetIndent("", "  ")
-		return enc.Encode(b.figures)
+		return errors.Join(failed, enc.Encode(b.figures))
 	}
-	return printTable(stdout, b.figures)
+	return errors.Join(failed, printTable(stdout, b.figures))
 }

@@ -51,9 +51,23 @@ func (b *bench) filledMonth(ctx context.Context) (*month, error) {
 	if err := f.fill(ctx, began.UTC()); err != nil {
 		return nil, fmt.Errorf("fill the record: %w", err)
 	}
+	if err := b.acceptOne(ctx, data); err != nil {
+		return nil, err
+	}
 	b.log.Info("filled the record", "took", time.Since(began))
 	b.month = &f.month
 	return b.month, nil
+}
+
+// acceptOne has a Director accept a job: one that never did greets newcomers on its
+// front page.
+func (b *bench) acceptOne(ctx context.Context, data string) error {
+	director, err := b.startServe(ctx, data)
+	if err != nil {
+		return err
+	}
+	g := generator{url: director.url, endpoint: "http://127.0.0.1:1/", size: 16, batch: 1, parallel: 1, queues: 1}
+	return errors.Join(g.submit(ctx, 1), director.stop())
 }
 
 // filling is a month that is being filled.
