@@ -92,7 +92,7 @@ func TestCustomerLink(t *testing.T) {
 	admin.says("#customer-link", s.url+"/customer/")
 	link := strings.TrimPrefix(admin.text("#customer-link"), s.url)
 	admin.click(`[data-copy="customer-link"]`)
-	admin.says("#toast", "Copied.")
+	admin.says(`[data-copy="customer-link"]`, "Copied")
 	admin.clickText("Close")
 	admin.until("the link to be gone", `!document.documentElement.outerHTML.includes("/customer/")`)
 	admin.open("/audit")

@@ -118,6 +118,10 @@ type record struct {
 	f *fake
 }
 
+func (r record) Volumes(ctx context.Context, by visibility.By, f visibility.Filter, over visibility.Range) ([]visibility.TopRow, error) {
+	return r.Top(ctx, by, f, over, visibility.OrderVolume, 0)
+}
+
 func (r record) Top(_ context.Context, _ visibility.By, f visibility.Filter, _ visibility.Range, _ visibility.Order, _ int) ([]visibility.TopRow, error) {
 	var rows []visibility.TopRow
 	for _, row := range r.f.top {

@@ -15,6 +15,7 @@ type History interface {
 	Breakdown(context.Context, visibility.Filter, visibility.Range) ([]visibility.CodeCount, error)
 	ByAttempt(context.Context, visibility.Filter, visibility.Range) ([]visibility.AttemptCount, error)
 	Top(context.Context, visibility.By, visibility.Filter, visibility.Range, visibility.Order, int) ([]visibility.TopRow, error)
+	Volumes(context.Context, visibility.By, visibility.Filter, visibility.Range) ([]visibility.TopRow, error)
 	Samples(context.Context, centrifuge.QueueKey, *visibility.Code) ([]visibility.Sample, error)
 	Gaps(context.Context, visibility.Range) ([]visibility.Gap, error)
 }
@@ -39,6 +40,10 @@ func (noHistory) ByAttempt(context.Context, visibility.Filter, visibility.Range)
 }
 
 func (noHistory) Top(context.Context, visibility.By, visibility.Filter, visibility.Range, visibility.Order, int) ([]visibility.TopRow, error) {
+	return nil, nil
+}
+
+func (noHistory) Volumes(context.Context, visibility.By, visibility.Filter, visibility.Range) ([]visibility.TopRow, error) {
 	return nil, nil
 }
 

@@ -136,7 +136,7 @@ func (s *Site) pace(ctx context.Context, f visibility.Filter, now time.Time) (fl
 // trouble are the queues that deserve a look, the worst first.
 func (s *Site) trouble(ctx context.Context, now time.Time) ([]*row, error) {
 	const most = 6
-	rows, err := s.rows(ctx, visibility.ByDestination, visibility.Last(now, time.Hour))
+	rows, err := s.rows(ctx, visibility.ByDestination, visibility.Last(now, time.Hour), false)
 	if err != nil {
 		return nil, err
 	}

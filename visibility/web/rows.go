@@ -46,14 +46,15 @@ func reach(ctx context.Context, over visibility.Range) string {
 }
 
 // rows are all destinations, or all sources, that the viewer may see: those that
-// did something in the time, and those that hold jobs.
-func (s *Site) rows(ctx context.Context, by visibility.By, over visibility.Range) ([]*row, error) {
-	return s.shareRows(ctx, fmt.Sprint("rows ", by), over, func(ctx context.Context) ([]*row, error) {
-		return s.gatherRows(ctx, by, over)
+// did something in the time, and those that hold jobs. Durations are left out unless
+// they are shown: they take longest to read.
+func (s *Site) rows(ctx context.Context, by visibility.By, over visibility.Range, durations bool) ([]*row, error) {
+	return s.shareRows(ctx, fmt.Sprint("rows ", by, durations), over, func(ctx context.Context) ([]*row, error) {
+		return s.gatherRows(ctx, by, over, durations)
 	})
 }
 
-func (s *Site) gatherRows(ctx context.Context, by visibility.By, over visibility.Range) ([]*row, error) {
+func (s *Site) gatherRows(ctx context.Context, by visibility.By, over visibility.Range, durations bool) ([]*row, error) {
 	name, selected := sourceOf, func(n string) scope { return scope{Source: n} }
 	if by == visibility.ByDestination {
 		name, selected = destinationOf, func(n string) scope { return scope{Destination: n} }
@@ -61,7 +62,7 @@ func (s *Site) gatherRows(ctx context.Context, by visibility.By, over visibility
 	filter := visibility.Filter{Among: access.From(ctx).Sources}
 	rows, err := s.join(ctx, by, filter, schedule.Selector{}, over, func(row visibility.TopRow) string {
 		return name(centrifuge.QueueKey{Source: row.Source, Destination: row.Destination})
-	}, name)
+	}, name, durations)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +95,7 @@ func (s *Site) gatherQueues(ctx context.Context, c scope, over visibility.Range)
 	}
 	rows, err := s.join(ctx, visibility.ByQueue, c.filter(access.From(ctx)), c.selector(), over, func(row visibility.TopRow) string {
 		return other(centrifuge.QueueKey{Source: row.Source, Destination: row.Destination})
-	}, other)
+	}, other, true)
 	if err != nil {
 		return nil, err
 	}
@@ -114,13 +115,18 @@ func (s *Site) gatherQueues(ctx context.Context, c scope, over visibility.Range)
 
 // join puts together what the history knows and what is held now, by name.
 func (s *Site) join(ctx context.Context, by visibility.By, f visibility.Filter, sel schedule.Selector, over visibility.Range,
-	past func(visibility.TopRow) string, present func(centrifuge.QueueKey) string,
+	past func(visibility.TopRow) string, present func(centrifuge.QueueKey) string, durations bool,
 ) ([]*row, error) {
 	held, err := s.now(ctx, sel, present)
 	if err != nil {
 		return nil, err
 	}
-	top, err := s.history().Top(ctx, by, f, over, visibility.OrderVolume, mostQueues)
+	var top []visibility.TopRow
+	if durations {
+		top, err = s.history().Top(ctx, by, f, over, visibility.OrderVolume, mostQueues)
+	} else {
+		top, err = s.history().Volumes(ctx, by, f, over)
+	}
 	if err != nil {
 		return nil, whatFailed("read the history", err)
 	}
@@ -144,7 +150,7 @@ func (s *Site) join(ctx context.Context, by visibility.By, f visibility.Filter, 
 
 // drains predicts when each row's jobs will have been dealt with.
 func (s *Site) drains(ctx context.Context, by visibility.By, f visibility.Filter, rows []*row, past func(visibility.TopRow) string) error {
-	lately, err := s.history().Top(ctx, by, f, visibility.Last(s.o.Now(), drainWindow), visibility.OrderVolume, mostQueues)
+	lately, err := s.history().Volumes(ctx, by, f, visibility.Last(s.o.Now(), drainWindow))
 	if err != nil {
 		return whatFailed("read the history", err)
 	}

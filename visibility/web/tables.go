@@ -50,7 +50,7 @@ func (s *Site) sources(w http.ResponseWriter, r *http.Request) error {
 func (s *Site) table(w http.ResponseWriter, r *http.Request, by visibility.By, title, section string) error {
 	pick := pickerOf(r)
 	over := pick.Chosen.Range(s.o.Now())
-	rows, err := s.rows(r.Context(), by, over)
+	rows, err := s.rows(r.Context(), by, over, true)
 	if err != nil {
 		return err
 	}

@@ -100,7 +100,11 @@
     const copy = e.target.closest("[data-copy]");
     if (copy) {
       const text = document.getElementById(copy.dataset.copy).textContent;
-      try { await navigator.clipboard.writeText(text); tell("Copied."); } catch { tell("The browser does not allow copying here; select the text instead."); }
+      try {
+        await navigator.clipboard.writeText(text);
+        if (copy.closest("dialog")) copy.lastChild.textContent = "Copied"; // what lies under a dialog is not announced
+        else tell("Copied.");
+      } catch { tell("The browser does not allow copying here; select the text instead."); }
     }
     if (e.target.closest("[data-theme-toggle]")) {
       const root = document.documentElement;
