@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -338,6 +339,12 @@ func (b *bench) checkTop(ctx context.Context, w *world, by visibility.By, f visi
 			b.t.Fatal("the rows are not in order")
 		}
 		addCounts(&all, &row.Counts)
+	}
+	for i := range rows {
+		rows[i].Latency, rows[i].Delay = visibility.Quantiles{}, visibility.Quantiles{}
+	}
+	if volumes, err := b.store.Volumes(ctx, by, f, r); err != nil || !reflect.DeepEqual(volumes, rows) {
+		b.t.Fatalf("without durations, rows by %v of %+v\n got %+v, %v\nwant %+v", by, f, volumes, err, rows)
 	}
 	if want := w.sum(f, r); all != want.Counts {
 		b.t.Fatalf("rows by %v of %+v\n got %+v\nwant %+v", by, f, all, want.Counts)

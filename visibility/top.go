@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"centrifuge"
@@ -12,6 +13,16 @@ import (
 // Top returns the filter's queues, destinations or sources of which something was
 // recorded in the range, in an order, limit of them at most.
 func (s *Store) Top(ctx context.Context, by By, f Filter, r Range, o Order, limit int) ([]TopRow, error) {
+	return s.top(ctx, by, f, r, o, limit, true)
+}
+
+// Volumes returns all that Top ranks, by volume and without durations, which are most
+// of what there is to read.
+func (s *Store) Volumes(ctx context.Context, by By, f Filter, r Range) ([]TopRow, error) {
+	return s.top(ctx, by, f, r, OrderVolume, math.MaxInt, false)
+}
+
+func (s *Store) top(ctx context.Context, by By, f Filter, r Range, o Order, limit int, durations bool) ([]TopRow, error) {
 	from, to := minuteOf(r.From), minuteOf(r.To)
 	if to <= from || limit <= 0 {
 		return nil, nil
@@ -33,6 +44,9 @@ func (s *Store) Top(ctx context.Context, by By, f Filter, r Range, o Order, limi
 		// Sketches are long: they are read of the rows that are shown only.
 		sketches = make([]cell, len(rank.rows))
 		for _, list := range lists {
+			if !durations {
+				break
+			}
 			if err := list.sketch(ctx, best, sketches); err != nil {
 				return err
 			}
