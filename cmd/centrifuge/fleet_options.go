@@ -74,7 +74,7 @@ func (o *sharedOptions) addTo(fs *pflag.FlagSet) {
 	fs.StringVar(&o.advertise, "advertise", "", "`URL` under which the others of the fleet and clients reach this process (default the listener's)")
 	fs.StringVar(&o.peerCA, "peer-ca-file", "", "PEM `file` with the authorities that the others' certificates are verified against (default the system's)")
 	fs.StringVar(&o.consul, "consul", "", "`address` of the Consul agent, as host:port or URL (default as CONSUL_HTTP_ADDR has it)")
-	fs.StringVar(&o.consulPrefix, "consul-prefix", "centrifuge", "`name` of the fleet in Consul: its keys lie under it, and its Directors are the service NAME-director")
+	fs.StringVar(&o.consulPrefix, "consul-prefix", defaultConsulPrefix, "`name` of the fleet in Consul: its keys lie under it, and its Directors are the service NAME-director")
 	fs.DurationVar(&o.leaseTTL, "lease-ttl", consul.DefaultTTL, "how long the lease of a JobDB outlasts a Director that died; half of it is how long one lives on without Consul")
 	fs.StringSliceVar(&o.mysql, "mysql", nil, "`address` of a MySQL server that JobDBs lie on, host:port or the path of a socket; may be repeated")
 	fs.StringVar(&o.mysqlUser, "mysql-user", "centrifuge", "`name` of its user, who may create and drop schemas of the prefix")
@@ -146,5 +146,10 @@ func (o *sharedOptions) newClient(logger *slog.Logger) (*consul.Client, error) {
 	})
 }
 
-// service is what the fleet's Directors are called in Consul.
-func (o *sharedOptions) service() string { return o.consulPrefix + "-director" }
+// defaultConsulPrefix is the name of a fleet that was given none.
+const defaultConsulPrefix = "centrifuge"
+
+func (o *sharedOptions) service() string { return directorService(o.consulPrefix) }
+
+// directorService is what the Directors of a fleet are called in Consul.
+func directorService(prefix string) string { return prefix + "-director" }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -35,7 +36,7 @@ type remote struct {
 // addTo gives cmd and its commands the flags of a remote.
 func (r *remote) addTo(cmd *cobra.Command) {
 	fs := pflag.NewFlagSet("remote", pflag.ContinueOnError)
-	fs.StringVar(&r.server, "server", client.DefaultURL, "`URL` of the server")
+	fs.StringVar(&r.server, "server", client.DefaultURL, "`URL` of the server, or consul://HOST:PORT[/PREFIX] to find the Directors of a fleet")
 	fs.StringVar(&r.tokenFile, "token-file", "", "`file` whose first token is sent (or the token in "+tokenEnv+")")
 	fs.StringVar(&r.caFile, "ca-file", "", "PEM `file` with the authorities that the server's certificate is verified against (default the system's)")
 	fs.DurationVar(&r.timeout, "timeout", client.DefaultTimeout, "how long one call may take")
@@ -53,7 +54,7 @@ func (r *remote) dial(cmd *cobra.Command, o client.Options) (*client.Client, err
 	if o.Token, err = r.token(); err != nil {
 		return nil, err
 	}
-	return r.reach(o)
+	return r.reach(cmd.Context(), o)
 }
 
 // dialWithout is dial for a call that is made to get a token.
@@ -61,17 +62,27 @@ func (r *remote) dialWithout(cmd *cobra.Command) (*client.Client, error) {
 	if err := r.fill(cmd); err != nil {
 		return nil, err
 	}
-	return r.reach(client.Options{})
+	return r.reach(cmd.Context(), client.Options{})
 }
 
-func (r *remote) reach(o client.Options) (*client.Client, error) {
+func (r *remote) reach(ctx context.Context, o client.Options) (*client.Client, error) {
 	var err error
+	o.URL = r.server
+	if strings.HasPrefix(r.server, discoveryScheme) {
+		d, err := openDirectory(r.server)
+		if err != nil {
+			return nil, err
+		}
+		if o.URL, err = d.any(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if r.caFile != "" {
 		if o.RootCAs, err = readCAs(r.caFile); err != nil {
 			return nil, err
 		}
 	}
-	o.URL, o.Timeout = r.server, r.timeout
+	o.Timeout = r.timeout
 	if r.timeout <= 0 {
 		return nil, usagef("--timeout %s: must be above 0", r.timeout)
 	}

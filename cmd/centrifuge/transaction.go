@@ -87,7 +87,7 @@ func (r *remote) showTransactions(cmd *cobra.Command, f *client.Fleet, ids []str
 	return line.flush()
 }
 
-// dialFleet is dial for one server or several.
+// dialFleet is dial for one server, several, or those that Consul lists.
 func (r *remote) dialFleet(cmd *cobra.Command, o client.Options) (*client.Fleet, error) {
 	if err := r.fill(cmd); err != nil {
 		return nil, err
@@ -105,7 +105,15 @@ func (r *remote) dialFleet(cmd *cobra.Command, o client.Options) (*client.Fleet,
 		return nil, usagef("--timeout %s: must be above 0", r.timeout)
 	}
 	o.Timeout = r.timeout
-	f, err := client.NewFleet(client.FleetOptions{Options: o, URLs: strings.Split(r.server, ",")})
+	fleet := client.FleetOptions{Options: o}
+	if strings.HasPrefix(r.server, discoveryScheme) {
+		if fleet.Resolver, err = openDirectory(r.server); err != nil {
+			return nil, err
+		}
+	} else {
+		fleet.URLs = strings.Split(r.server, ",")
+	}
+	f, err := client.NewFleet(fleet)
 	if err != nil {
 		return nil, usagef("--server: %w", err)
 	}
@@ -124,7 +132,7 @@ func (r *remote) dialSubmitter(cmd *cobra.Command, o client.Options) (submitter,
 	if err := r.fill(cmd); err != nil {
 		return nil, err
 	}
-	if strings.Contains(r.server, ",") {
+	if strings.Contains(r.server, ",") || strings.HasPrefix(r.server, discoveryScheme) {
 		return r.dialFleet(cmd, o)
 	}
 	return r.dial(cmd, o)
