@@ -21,6 +21,7 @@ func flagValues() map[string]string {
 		"max-per-queue": "14", "max-pending": "15", "commit-interval": "16ms", "cache-size": "17MiB",
 		"min-free-disk": "38MiB", "memory-limit": "19MiB", "shutdown-grace": "20s", "log-level": "DEBUG",
 		"log-format": "json", "otlp-endpoint": "http://o:1", "spares": "21", "jobdb-max-size": "22MiB", "jobdb-max-age": "23m", "drains": "24",
+		"jobdb-keep": "27h", "jobdb-keep-size": "28MiB",
 		"alert-rules": "/r", "history": "mysql://h/s", "history-retention": "25h", "key-file": "/y", "public-url": "https://p.example",
 		"oidc-issuer": "https://i.example", "oidc-client-id": "a", "oidc-client-secret-file": "/s", "oidc-command-client-id": "b", "oidc-mapping": "/m",
 		"name": "n", "advertise": "http://h:1", "peer-ca-file": "/q", "consul": "c:1", "consul-prefix": "f", "lease-ttl": "26s",
@@ -130,7 +131,7 @@ func TestRoleOptionsAreChecked(t *testing.T) {
 			}
 		}
 	}
-	for flag, value := range map[string]string{"--spares": "0", "--jobdb-max-size": "0", "--jobdb-max-age": "-1s", "--drains": "0"} {
+	for flag, value := range map[string]string{"--spares": "0", "--jobdb-max-size": "0", "--jobdb-max-age": "-1s", "--drains": "0", "--jobdb-keep": "-1s"} {
 		for _, line := range [][]string{{"serve", "--data-dir", t.TempDir()}, append([]string{"manager"}, whole...)} {
 			r := call(t, "", append(line, flag, value)...)
 			if r.code() != exitUsage || !strings.Contains(r.err.Error(), flag) {

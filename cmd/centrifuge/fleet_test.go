@@ -22,11 +22,11 @@ func TestFleetCommands(t *testing.T) {
 	if out := must(t, "", "fleet", "cycle", "director", server); out != "director went from jobdb-000001 to jobdb-000002\n" {
 		t.Errorf("fleet cycle printed %q", out)
 	}
-	eventually(t, "rid of the first JobDB", func() (bool, string) {
+	eventually(t, "done with the first JobDB", func() (bool, string) {
 		out := must(t, "", "fleet", server)
-		return strings.Contains(out, "jobdb-000001  dropped") && strings.Contains(out, "spare"), out
+		return strings.Contains(out, "jobdb-000001  drained") && strings.Contains(out, "spare") && strings.Contains(out, "23h59m"), out
 	})
-	if out := must(t, "", "fleet", "drain", "jobdb-000001", server); out != "jobdb-000001 is dropped\n" {
+	if out := must(t, "", "fleet", "drain", "jobdb-000001", server); out != "jobdb-000001 is drained, and kept until it is dropped\n" {
 		t.Errorf("fleet drain printed %q", out)
 	}
 	if out := must(t, "", "fleet", "drain", "jobdb-000002", "--json", server); out != `{"state":"JOB_DB_STATE_LIVE"}`+"\n" {

@@ -18,8 +18,10 @@ import (
 )
 
 // cycling are the flags of a Director that leaves each JobDB after a second or two
-// of load.
-func cycling() []string { return []string{"--max-in-flight", "64", "--jobdb-max-size", "768KiB"} }
+// of load, and drops what it has left.
+func cycling() []string {
+	return []string{"--max-in-flight", "64", "--jobdb-max-size", "768KiB", "--jobdb-keep", "0"}
+}
 
 // jobdbs are the JobDBs of the fleet by their states.
 func (s *scene) jobdbs() map[pb.JobDBState][]string {
@@ -128,7 +130,7 @@ func TestCyclesAndSIGKILL(t *testing.T) {
 func TestCatalogLost(t *testing.T) {
 	r := newReceiver(t, newSeed(t), "/later=latency:50ms;outage:0s+1500ms:503")
 	s := newScene(t, 60*time.Second, r)
-	s.serve()
+	s.serve("--jobdb-keep", "0")
 	ids := s.submit(slices.Repeat([]*pb.JobSpec{{
 		Source: "s", Endpoint: r.url + "/later", Retry: &pb.RetryPolicy{
 			MinBackoff: durationpb.New(50 * time.Millisecond), MaxBackoff: durationpb.New(200 * time.Millisecond),
@@ -142,7 +144,7 @@ func TestCatalogLost(t *testing.T) {
 	if err := os.Remove(filepath.Join(s.dir, "catalog.json")); err != nil {
 		t.Fatal(err)
 	}
-	s.serve()
+	s.serve("--jobdb-keep", "0")
 	s.awaitDelivered(len(ids))
 	s.awaitDropped()
 	if ledger := s.ledger(); ledger.GetAccepted() != int64(len(ids)) {

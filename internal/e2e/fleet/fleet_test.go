@@ -79,10 +79,11 @@ func newFleet(t *testing.T, g ground) *fleet {
 	return f
 }
 
-// manager starts a Manager and waits until it listens.
+// manager starts a Manager that drops what is drained, unless it is told otherwise,
+// and waits until it listens.
 func (f *fleet) manager(name string, args ...string) *member {
 	f.Helper()
-	return f.start("manager", name, args...)
+	return f.start("manager", name, slices.Concat([]string{"--jobdb-keep", "0"}, args)...)
 }
 
 // director starts a Director and waits until it serves.
