@@ -25,7 +25,7 @@ const whenReady = `
 		at.ready = performance.now();
 		requestAnimationFrame(() => setTimeout(() => {
 			at.shown = performance.now();
-			at.charts = document.querySelectorAll(".uplot canvas").length;
+			at.charts = document.querySelectorAll("[data-canvas] canvas").length;
 		}));
 	}).observe(document, {attributes: true, subtree: true, attributeFilter: ["data-ready"]});`
 
