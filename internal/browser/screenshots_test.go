@@ -26,6 +26,9 @@ const largest = 150_000
 // so that charts have something to show; what is pending, held back and archived on
 // them is real.
 func TestScreenshots(t *testing.T) {
+	if _, err := binary(); err != nil { // what is made up ends now, and not when it is built
+		t.Fatal(err)
+	}
 	data := t.TempDir()
 	pretend(t, filepath.Join(data, "history"))
 	s := startScene(t, []string{"--data-dir", data}, []string{
