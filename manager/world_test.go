@@ -393,7 +393,7 @@ func (w *world) drain(ctx context.Context, from manager.Held, to manager.Directo
 		}
 		batch = batch[:min(2, len(batch))]
 		if err := step("accept", func() error { return w.accept(to, batch) }); errors.Is(err, errNoAnswer) && ctx.Err() == nil {
-			time.Sleep(100 * time.Millisecond)
+			<-time.After(100 * time.Millisecond)
 			continue
 		} else if err != nil {
 			return manager.Ledger{}, err
@@ -401,7 +401,7 @@ func (w *world) drain(ctx context.Context, from manager.Held, to manager.Directo
 		if err := step("moved", func() error { return w.moved(from, f, batch) }); err != nil {
 			return manager.Ledger{}, err
 		}
-		time.Sleep(100 * time.Millisecond)
+		<-time.After(100 * time.Millisecond)
 	}
 }
 
