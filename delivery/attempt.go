@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http/httptrace"
 	"sync/atomic"
 	"time"
@@ -12,9 +13,8 @@ import (
 // the dialer, which net/http runs detached from the request, and learns how far
 // the attempt got.
 type attempt struct {
-	context.Context //nolint:containedctx // it is a context
+	context.Context //nolint:containedctx // it is a context: the caller's
 
-	trace    httptrace.ClientTrace
 	deadline time.Time
 
 	conn      atomic.Pointer[conn] // the connection it got, if any
@@ -25,19 +25,26 @@ type attempt struct {
 type attemptKey struct{}
 
 // newAttempt begins an attempt that ends, at the latest, after timeout.
-func newAttempt(ctx context.Context, timeout time.Duration) (*attempt, context.CancelFunc) {
-	a := &attempt{deadline: time.Now().Add(timeout)}
-	ctx, cancel := context.WithDeadline(ctx, a.deadline)
-	a.trace.GotConn = a.gotConn
-	a.Context = httptrace.WithClientTrace(ctx, &a.trace)
-	return a, cancel
+func newAttempt(ctx context.Context, timeout time.Duration) *attempt {
+	return &attempt{Context: ctx, deadline: time.Now().Add(timeout)}
 }
 
-func (a *attempt) gotConn(info httptrace.GotConnInfo) {
-	c := underneath(info.Conn)
+// timed is the attempt's context for those who heed nothing but a context.
+func (a *attempt) timed() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithDeadline(a, a.deadline)
+	trace := httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { a.sending(info.Conn) }}
+	return httptrace.WithClientTrace(ctx, &trace), cancel
+}
+
+// sending is told of the connection that the request goes out on.
+func (a *attempt) sending(nc net.Conn) {
+	c := underneath(nc)
 	c.ready()
 	a.conn.Store(c)
 }
+
+// over reports whether the attempt was interrupted or its time is up.
+func (a *attempt) over() bool { return a.Err() != nil || !time.Now().Before(a.deadline) }
 
 // sent reports whether bytes may have left for the endpoint.
 func (a *attempt) sent() bool { return a.conn.Load() != nil }

@@ -17,6 +17,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"centrifuge"
+	"centrifuge/delivery/http1"
 )
 
 // Bounds of what is read from an endpoint.
@@ -111,16 +112,18 @@ func (o Options) check() error {
 // Client makes attempts. It is safe for concurrent use; its connections are
 // kept alive and shared between the attempts to a host.
 type Client struct {
-	transport *http.Transport
+	http1     *http1.Transport
+	transport *http.Transport // for HTTP/2, proxies and long requests
 	proxy     *url.URL
 	guard     *guard
 	userAgent []string // shared by all requests, never changed
 	observe   func(*centrifuge.Job, uint32, Result, http.Header)
 
-	targets *targets
-	gzips   sync.Pool // of *gzip.Writer
-	zstd    *zstd.Encoder
-	buffers sync.Pool // of *[readSize]byte
+	targets  *targets
+	gzips    sync.Pool // of *gzip.Writer
+	zstd     *zstd.Encoder
+	requests sync.Pool // of *[]byte
+	buffers  sync.Pool // of *[readSize]byte
 }
 
 // New makes a client; it fails only if the options make no sense.
@@ -146,8 +149,18 @@ func New(o Options) (*Client, error) {
 		zstd:      encoder,
 	}
 	c.gzips.New = newGzipWriter
+	c.requests.New = func() any { return new([]byte) }
 	c.buffers.New = func() any { return new([readSize]byte) }
-	c.transport = newTransport(o, newDialer(o, guard))
+	dialer := newDialer(o, guard)
+	c.transport = newTransport(o, dialer)
+	c.http1 = &http1.Transport{
+		Dial:           dialer.dial,
+		TLS:            c.transport.TLSClientConfig.Clone(), // net/http changes its own
+		MaxHeader:      maxResponseHeader,
+		MaxIdle:        o.MaxIdle,
+		MaxIdlePerHost: o.MaxIdlePerHost,
+		IdleTimeout:    o.IdleTimeout,
+	}
 	return c, nil
 }
 
@@ -178,4 +191,7 @@ func newTransport(o Options, d *dialer) *http.Transport {
 
 // Close closes the idle connections. Attempts under way are not interrupted
 // (that is what their context is for), and none may be begun afterwards.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+func (c *Client) Close() {
+	c.http1.Close()
+	c.transport.CloseIdleConnections()
+}

@@ -44,6 +44,9 @@ func (c *conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// NetConn is the connection as it was dialled.
+func (c *conn) NetConn() net.Conn { return c.Conn }
+
 // underneath finds the connection that was dialled beneath layers of TLS.
 func underneath(nc net.Conn) *conn {
 	for {

@@ -51,19 +51,29 @@ func answerByPath(conn net.Conn) {
 	}
 }
 
+// Short requests are made by http1, long ones by net/http.
 func TestRequestAsGiven(t *testing.T) {
+	for _, size := range []int{0, 5, 100 << 10} {
+		for _, method := range []string{"POST", "PATCH", "DELETE"} {
+			t.Run(fmt.Sprintf("%s %d", method, size), func(t *testing.T) { testRequestAsGiven(t, method, strings.Repeat("x", size)) })
+		}
+	}
+}
+
+func testRequestAsGiven(t *testing.T, method, payload string) {
 	type seen struct {
 		method, uri, host, body string
+		length                  int64
 		header                  http.Header
 	}
 	var got seen
 	endpoint := serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		got = seen{r.Method, r.RequestURI, r.Host, string(body), r.Header}
+		got = seen{r.Method, r.RequestURI, r.Host, string(body), r.ContentLength, r.Header}
 	})
 	c := newClient(t, Options{AllowNetworks: loopback(), UserAgent: "Centrifuge/1.2.3"})
 	job := post(endpoint + "/a%2Fb?q=1&q=2#part")
-	job.Method = "PATCH"
+	job.Method, job.Payload = method, []byte(payload)
 	job.Headers = []centrifuge.Header{
 		{Name: "content-type", Value: "application/json"},
 		{Name: "X-Many", Value: "one"},
@@ -71,8 +81,8 @@ func TestRequestAsGiven(t *testing.T) {
 	}
 	status(centrifuge.OutcomeSucceeded, 200).check(t, c.Deliver(t.Context(), job, 7))
 
-	if got.method != "PATCH" || got.uri != "/a%2Fb?q=1&q=2" || got.body != "hello" {
-		t.Errorf("got %+v", got)
+	if got.method != method || got.uri != "/a%2Fb?q=1&q=2" || got.body != payload || got.length != int64(len(payload)) {
+		t.Errorf("got %s %s with %d bytes, said to be %d", got.method, got.uri, len(got.body), got.length)
 	}
 	if "http://"+got.host != endpoint {
 		t.Errorf("host %q, want that of %q", got.host, endpoint)
@@ -80,11 +90,13 @@ func TestRequestAsGiven(t *testing.T) {
 	want := http.Header{
 		"Content-Type":       {"application/json"},
 		"X-Many":             {"one", "two"},
-		"Content-Length":     {"5"},
 		"User-Agent":         {"Centrifuge/1.2.3"},
 		"Centrifuge-Job-Id":  {job.ID.String()},
 		"Idempotency-Key":    {job.ID.String()},
 		"Centrifuge-Attempt": {"7"},
+	}
+	if payload != "" || method != "DELETE" {
+		want["Content-Length"] = []string{strconv.Itoa(len(payload))}
 	}
 	if fmt.Sprint(got.header) != fmt.Sprint(want) {
 		t.Errorf("headers\n got %v\nwant %v", got.header, want)

@@ -74,7 +74,7 @@ func errorCode(a *attempt, err error) centrifuge.ErrorCode {
 	if forbidden := (*forbiddenError)(nil); errors.As(err, &forbidden) {
 		return centrifuge.ErrorForbiddenAddress
 	}
-	if a.Err() != nil {
+	if a.over() {
 		if a.resolving.Load() && !a.sent() {
 			return centrifuge.ErrorTryAgain
 		}

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -182,6 +183,47 @@ func serveTLS(t *testing.T, change func(*tls.Config)) (endpoint string, roots *x
 	roots = x509.NewCertPool()
 	roots.AddCert(srv.Certificate())
 	return srv.URL, roots, srv.Listener.Addr().String()
+}
+
+// net/http finds out that an endpoint speaks no HTTP/2; the requests after are made
+// without it, as well guarded.
+func TestTLSWithoutHTTP2(t *testing.T) {
+	var peers sync.Map
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		peers.Store(r.RemoteAddr, true)
+		_, _ = io.Copy(w, r.Body)
+	}))
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(srv.Certificate())
+	c := newClient(t, Options{AllowNetworks: loopback(), RootCAs: roots})
+	for range 5 {
+		status(centrifuge.OutcomeSucceeded, 200).check(t, c.Deliver(t.Context(), post(srv.URL), 1))
+	}
+	n := 0
+	peers.Range(func(any, any) bool { n++; return true })
+	if n != 2 {
+		t.Errorf("%d connections, want one of net/http and one of our own", n)
+	}
+	known, err := c.targets.get(srv.URL)
+	if err != nil || !known.direct() {
+		t.Errorf("it was not noticed, %v", err)
+	}
+	strict := newClient(t, Options{RootCAs: roots})
+	known, err = strict.targets.get(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known.onlyHTTP1.Store(true)
+	discard(centrifuge.ErrorForbiddenAddress, false).check(t, strict.Deliver(t.Context(), post(srv.URL), 1))
+	untrusting := newClient(t, Options{AllowNetworks: loopback()})
+	known, err = untrusting.targets.get(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known.onlyHTTP1.Store(true)
+	retry(centrifuge.ErrorTLS, false).check(t, untrusting.Deliver(t.Context(), post(srv.URL), 1))
 }
 
 func TestTLS(t *testing.T) {

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"net/http"
 	"net/textproto"
@@ -10,18 +11,49 @@ import (
 	"centrifuge"
 )
 
-// request makes the request of an attempt. The job must have passed CheckJob.
-func (c *Client) request(a *attempt, job *centrifuge.Job, t *target, number uint32) (*http.Request, error) {
-	body, err := c.encode(job.Payload, job.Settings.Encoding)
-	if err != nil {
-		return nil, err
+func method(job *centrifuge.Job) string { return cmp.Or(job.Method, http.MethodPost) }
+
+// appendHead appends the head of the request as it is sent over HTTP/1.1. The job must
+// have passed CheckJob: nothing in it can end a line.
+func (c *Client) appendHead(b []byte, job *centrifuge.Job, t *target, number uint32, length int) []byte {
+	line := func(name, value string) {
+		b = append(b, name...)
+		b = append(b, ": "...)
+		b = append(b, value...)
+		b = append(b, "\r\n"...)
 	}
-	method := job.Method
-	if method == "" {
-		method = http.MethodPost
+	b = append(b, method(job)...)
+	b = append(b, ' ')
+	b = append(b, t.uri...)
+	b = append(b, " HTTP/1.1\r\n"...)
+	line("Host", t.url.Host)
+	line(headerUserAgent, c.userAgent[0])
+	if length > 0 || expectsBody(method(job)) {
+		line("Content-Length", strconv.Itoa(length))
 	}
-	req := (&http.Request{
-		Method:     method,
+	for i := range job.Headers {
+		line(textproto.CanonicalMIMEHeaderKey(job.Headers[i].Name), job.Headers[i].Value)
+	}
+	id := job.ID.String()
+	line(headerJobID, id)
+	line(headerAttempt, strconv.FormatUint(uint64(number), 10))
+	line(headerIdempotencyKey, id)
+	if e := job.Settings.Encoding; e != centrifuge.EncodingIdentity && length > 0 {
+		line(headerEncoding, e.String())
+	}
+	return append(b, "\r\n"...)
+}
+
+// expectsBody reports whether a request without a body says so (RFC 9110, 8.6).
+func expectsBody(method string) bool {
+	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch
+}
+
+// request makes the request of an attempt for net/http. The job must have passed
+// CheckJob.
+func (c *Client) request(job *centrifuge.Job, t *target, number uint32, body []byte) *http.Request {
+	req := &http.Request{
+		Method:     method(job),
 		URL:        t.url,
 		Host:       t.url.Host,
 		Proto:      "HTTP/1.1",
@@ -29,7 +61,7 @@ func (c *Client) request(a *attempt, job *centrifuge.Job, t *target, number uint
 		ProtoMinor: 1,
 		Header:     c.header(job, number),
 		Body:       http.NoBody,
-	}).WithContext(a)
+	}
 	if len(body) > 0 {
 		req.ContentLength = int64(len(body))
 		// net/http repeats a request on a new connection if the endpoint had
@@ -41,7 +73,7 @@ func (c *Client) request(a *attempt, job *centrifuge.Job, t *target, number uint
 		// in one write.
 		req.Body = io.NopCloser(bytes.NewReader(body))
 	}
-	return req, nil
+	return req
 }
 
 func (c *Client) header(job *centrifuge.Job, number uint32) http.Header {

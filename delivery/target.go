@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"hash/maphash"
 	"net"
 	"net/netip"
@@ -11,16 +12,37 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
+
+	"centrifuge/delivery/http1"
 )
 
 // MaxEndpoint is how long an endpoint may be, in bytes.
 const MaxEndpoint = 8 << 10
 
-// target is a parsed endpoint. It is shared between requests and never changed.
+// target is a parsed endpoint. It is shared between requests.
 type target struct {
 	endpoint string
 	url      *url.URL
+	uri      string     // as it stands in a request
+	host     http1.Host // that is connected to
+
+	onlyHTTP1 atomic.Bool // over TLS it chose HTTP/1.1 when it could have had HTTP/2
 }
+
+func newTarget(endpoint string, u *url.URL) *target {
+	t := &target{endpoint: endpoint, url: u, uri: u.RequestURI()}
+	port := u.Port()
+	if u.Scheme == "https" {
+		port = cmp.Or(port, "443")
+		t.host.TLS = u.Hostname()
+	}
+	t.host.Address = net.JoinHostPort(u.Hostname(), cmp.Or(port, "80"))
+	return t
+}
+
+// direct reports whether requests can be made with http1. Over TLS that is so once
+// net/http has found out what the endpoint speaks.
+func (t *target) direct() bool { return t.url.Scheme == "http" || t.onlyHTTP1.Load() }
 
 // targets remembers endpoints that were parsed lately, one to a slot: bounded,
 // without locks, and a miss costs little more than parsing.
@@ -41,7 +63,7 @@ func (t *targets) get(endpoint string) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	parsed := &target{endpoint: endpoint, url: u}
+	parsed := newTarget(endpoint, u)
 	if len(endpoint) <= maxRemembered {
 		slot.Store(parsed)
 	}

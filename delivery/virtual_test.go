@@ -171,23 +171,29 @@ func deliverInTime(t *testing.T, c *Client) Result {
 	return r
 }
 
-// A dialler that hangs ends with its attempt, or the bubble would not.
+// A dialler that hangs ends with its attempt, or the bubble would not; net/http's
+// goes on until the attempt would have ended.
 func TestDialEndsWithItsAttempt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var ended time.Time
-		c := newClient(t, Options{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			<-ctx.Done()
-			ended = time.Now()
-			return nil, ctx.Err()
-		}})
-		begin := time.Now()
-		ctx, cancel := context.WithCancel(t.Context())
-		time.AfterFunc(time.Second, cancel)
-		retry(centrifuge.ErrorInterrupted, false).check(t, c.Deliver(ctx, post("http://example.com"), 1))
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		if d := ended.Sub(begin); d != centrifuge.DefaultTimeout {
-			t.Errorf("the dialler ended after %v, want %v", d, centrifuge.DefaultTimeout)
-		}
-	})
+	for endpoint, want := range map[string]time.Duration{
+		"http://example.com":  time.Second,
+		"https://example.com": centrifuge.DefaultTimeout,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var ended time.Time
+			c := newClient(t, Options{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				<-ctx.Done()
+				ended = time.Now()
+				return nil, ctx.Err()
+			}})
+			begin := time.Now()
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Second, cancel)
+			retry(centrifuge.ErrorInterrupted, false).check(t, c.Deliver(ctx, post(endpoint), 1))
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if d := ended.Sub(begin); d != want {
+				t.Errorf("%s: the dialler ended after %v, want %v", endpoint, d, want)
+			}
+		})
+	}
 }
