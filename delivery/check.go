@@ -30,8 +30,22 @@ func (e *FieldError) Error() string { return e.Field + " " + e.Reason }
 // its endpoint does. It is what [Client.Deliver] refuses as EBADREQUEST, so that
 // it can be refused before the job is accepted. An empty method means POST.
 func CheckJob(job *centrifuge.Job) error {
-	if _, err := parseEndpoint(job.Endpoint); err != nil {
-		return err
+	return new(Checker).Check(job)
+}
+
+// Checker is [CheckJob] for many jobs, one after the other. An endpoint that follows
+// itself, as it does in most batches, is parsed once.
+type Checker struct {
+	endpoint string // the last that was found good
+}
+
+// Check returns what [CheckJob] returns.
+func (c *Checker) Check(job *centrifuge.Job) error {
+	if job.Endpoint != c.endpoint || c.endpoint == "" {
+		if _, err := parseEndpoint(job.Endpoint); err != nil {
+			return err
+		}
+		c.endpoint = job.Endpoint
 	}
 	return checkRequest(job)
 }

@@ -202,3 +202,25 @@ func FuzzEndpoint(f *testing.F) {
 		}
 	})
 }
+
+// What one job may pass with, the next must earn.
+func TestCheckerJudgesEachJob(t *testing.T) {
+	var c Checker
+	for i, test := range []struct {
+		job  centrifuge.Job
+		good bool
+	}{
+		{centrifuge.Job{}, false},
+		{centrifuge.Job{Endpoint: "http://a.example/"}, true},
+		{centrifuge.Job{Endpoint: "http://a.example/", Method: "NO WAY"}, false},
+		{centrifuge.Job{Endpoint: "http://a.example/"}, true},
+		{centrifuge.Job{Endpoint: "ftp://a.example/"}, false},
+		{centrifuge.Job{Endpoint: "ftp://a.example/"}, false},
+		{centrifuge.Job{}, false},
+		{centrifuge.Job{Endpoint: "http://b.example/"}, true},
+	} {
+		if err := c.Check(&test.job); (err == nil) != test.good {
+			t.Errorf("job %d: %v, want it good: %v", i, err, test.good)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"centrifuge"
+	"centrifuge/delivery"
 	"centrifuge/jobdb"
 )
 
@@ -165,8 +166,9 @@ func check(jobs []*centrifuge.Job, now time.Time) (size int64, err error) {
 	if len(jobs) > MaxJobs {
 		return 0, &InvalidError{-1, "jobs", fmt.Sprintf("holds %d jobs; at most %d are accepted", len(jobs), MaxJobs)}
 	}
+	var checker delivery.Checker
 	for i, job := range jobs {
-		if field, reason := complete(job, now); field != "" {
+		if field, reason := complete(&checker, job, now); field != "" {
 			return 0, &InvalidError{i, field, reason}
 		}
 		// Size counts the structs around a job as well, which are not the client's.

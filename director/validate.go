@@ -13,11 +13,11 @@ import (
 )
 
 // complete fills what a submitted job leaves out and checks the rest.
-func complete(job *centrifuge.Job, now time.Time) (field, reason string) {
+func complete(checker *delivery.Checker, job *centrifuge.Job, now time.Time) (field, reason string) {
 	if job.Method == "" {
 		job.Method = "POST"
 	}
-	if err := delivery.CheckJob(job); err != nil {
+	if err := checker.Check(job); err != nil {
 		if fe, ok := errors.AsType[*delivery.FieldError](err); ok {
 			return fe.Field, fe.Reason
 		}

@@ -220,22 +220,30 @@ func TestDeadConnectionsAreNotUsed(t *testing.T) {
 	for name, last := range map[string]string{"closed": "", "answered unasked": "HTTP/1.1 408 Request Timeout\r\n\r\n"} {
 		t.Run(name, func(t *testing.T) {
 			var requests atomic.Int64
-			ended := make(chan struct{}, 2)
+			over, ended := make(chan struct{}), make(chan struct{})
 			address := peer(t, func(_ int, c net.Conn, r *bufio.Reader) {
 				if readRequest(r) {
 					requests.Add(1)
 					_, _ = io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
 				}
+				<-over
 				_, _ = io.WriteString(c, last)
 				_ = c.Close()
 				ended <- struct{}{}
 			})
+			var used []net.Conn
+			x := get(address, "/")
+			x.Sending = func(c net.Conn) { used = append(used, c) }
 			tr := newTransport(t)
 			for range 2 {
-				if code, _ := text(t, tr, get(address, "/")); code != http.StatusNoContent {
+				if code, _ := text(t, tr, x); code != http.StatusNoContent {
 					t.Errorf("status %d, want 204", code)
 				}
+				over <- struct{}{}
 				<-ended
+			}
+			if len(used) != 2 {
+				t.Errorf("%d connections were written to, want 2", len(used))
 			}
 			if n := requests.Load(); n != 2 {
 				t.Errorf("the peer read %d requests, want 2", n)
