@@ -136,7 +136,7 @@ func TestConnectionsAreKeptOnlyWhenNothingIsLeftToCome(t *testing.T) {
 func TestBodyThatIsNotReadCostsTheConnection(t *testing.T) {
 	address := peer(t, func(n int, c net.Conn, r *bufio.Reader) {
 		for readRequest(r) {
-			_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nN: %d\r\nContent-Length: 1000000\r\n\r\nx", n)
+			_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nN: %d\r\nContent-Length: 1000000\r\n\r\n", n)
 		}
 	})
 	tr := newTransport(t)
@@ -424,7 +424,7 @@ func TestTLS(t *testing.T) {
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	tr := newTransport(t)
-	tr.TLS = &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12}
+	tr.TLS = &tls.Config{RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS12, NextProtos: []string{"h2"}}
 	x := get(srv.Listener.Addr().String(), "/")
 	x.Host.TLS = "example.com"
 	if _, err := tr.RoundTrip(t.Context(), x); err == nil {
