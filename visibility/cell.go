@@ -29,13 +29,15 @@ const hasRetried = 1 << numbers
 const maxCodes = 48
 
 // cell is everything that is counted of one queue (or source, destination, or all)
-// in one span of time. Cells of the same kind add up.
+// in one span of time. Cells of the same kind add up. A cell is never copied.
 type cell struct {
 	n        [numbers]int64
 	codes    []tally // attempts by outcome and code, see codeKey
 	attempts []tally // deliveries by attempt number, without the first
 	latency  sketch
 	delay    sketch
+
+	room [2]tally // that codes lies in while it is short
 }
 
 // tally is a small number of what has a key.
@@ -63,6 +65,9 @@ func (c *cell) code(key uint32, n int64) {
 	if len(c.codes) >= maxCodes && !slices.ContainsFunc(c.codes, func(t tally) bool { return t.key == key }) {
 		key = codeKey(outcomeOf(key), firstError)
 	}
+	if c.codes == nil {
+		c.codes = c.room[:0]
+	}
 	c.codes = addTally(c.codes, key, n)
 }
 
@@ -76,11 +81,8 @@ func (c *cell) deliveredBy(attempt uint32, n int64) {
 func (c *cell) reset() {
 	c.n = [numbers]int64{}
 	c.codes, c.attempts = c.codes[:0], c.attempts[:0]
-	for _, s := range [...]*sketch{&c.latency, &c.delay} {
-		if s.bins != nil {
-			s.bins.Clear()
-		}
-	}
+	c.latency.reset()
+	c.delay.reset()
 }
 
 func (c *cell) merge(other *cell) {

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Run stores what is counted every few seconds, until ctx ends and once more then.
+// Run stores what is counted every few seconds, less often the more queues there are
+// something of, until ctx ends and once more then.
 // It returns nil if nothing remains to be stored.
 func (r *Recorder) Run(ctx context.Context) error {
 	var beating sync.WaitGroup
@@ -18,12 +19,12 @@ func (r *Recorder) Run(ctx context.Context) error {
 		stop()
 		beating.Wait()
 	}()
-	tick := time.NewTicker(r.o.Every)
-	defer tick.Stop()
+	next := time.NewTimer(r.o.Every)
+	defer next.Stop()
 	for {
 		select {
-		case <-tick.C:
-			r.tick(ctx)
+		case <-next.C:
+			next.Reset(r.tick(ctx))
 		case <-ctx.Done():
 			if err := r.Flush(context.WithoutCancel(ctx)); err != nil {
 				return err
@@ -49,9 +50,9 @@ func (r *Recorder) beat(ctx context.Context) {
 	}
 }
 
-// tick stores, seals and retains. What fails is tried again at the next tick; it is
-// logged when it begins and when it ends.
-func (r *Recorder) tick(ctx context.Context) {
+// tick stores, seals and retains, and returns when to do so next. What fails is tried
+// again then; it is logged when it begins and when it ends.
+func (r *Recorder) tick(ctx context.Context) (wait time.Duration) {
 	err := r.Flush(ctx)
 	if err == nil {
 		err = r.Tidy(ctx)
@@ -63,6 +64,22 @@ func (r *Recorder) tick(ctx context.Context) {
 		r.o.Logger.Info("what was counted is being stored again")
 	}
 	r.failed = err != nil
+	return r.pace()
+}
+
+// A flush costs as much as it has cells, and its share of each job is the less the
+// more jobs a cell has: it is put off by another interval for so many cells, up to a
+// few intervals.
+const (
+	cellsAnInterval = 4000
+	maxIntervals    = 10
+)
+
+// pace is how long to wait after the last flush.
+func (r *Recorder) pace() time.Duration {
+	r.work.Lock()
+	defer r.work.Unlock()
+	return r.o.Every * time.Duration(min(1+r.flushed/cellsAnInterval, maxIntervals))
 }
 
 // Flush stores what was counted up to now.
@@ -120,11 +137,11 @@ func (r *Recorder) take() {
 		r.stuck = append(r.stuck, stuck{m, r.o.Store.nextFlush(), cells})
 	}
 	clear(r.mu.minutes)
-	r.mu.cells = 0
+	r.flushed, r.mu.cells = r.mu.cells, 0
 }
 
 // maxUsed is how many cells are kept to be used again.
-const maxUsed = 32_768
+const maxUsed = 100_000
 
 // recycle empties what was stored, so that a busy Director does not make as many
 // cells anew every few seconds.

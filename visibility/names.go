@@ -2,6 +2,7 @@ package visibility
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"centrifuge"
 )
@@ -20,7 +21,8 @@ type names struct {
 		free int                   // how many more may be added
 		idle []uint32              // ids below len(keys) that stand for nothing any more
 	}
-	days map[Day]*named
+	known []triple // by a queue's id: what give found for it last; zero if nothing
+	days  map[Day]*named
 }
 
 // named says which ids of a day have their names stored in it.
@@ -98,6 +100,10 @@ func (n *names) key(k kind, id uint32) centrifuge.QueueKey {
 // give finds the queue's numbers, and gives it such as it lacks. A queue for which
 // there is no number left is counted with the others in all three.
 func (n *names) give(queue centrifuge.QueueKey) (ids triple) {
+	id, ok := n.id(kindQueue, queue)
+	if ok && int(id) < len(n.known) && n.known[id][kindQueue] == id {
+		return n.known[id] // a queue's source and destination are known for as long as it is
+	}
 	for k := range kindTotal {
 		if _, ok := n.kinds[k].ids[keyOf(k, queue)]; !ok && n.kinds[k].free <= 0 {
 			return triple{}
@@ -113,6 +119,9 @@ func (n *names) give(queue centrifuge.QueueKey) (ids triple) {
 			of.idle = of.idle[:len(of.idle)-1]
 		}
 	}
+	id = ids[kindQueue]
+	n.known = slices.Grow(n.known, max(0, int(id)+1-len(n.known)))[:max(len(n.known), int(id)+1)]
+	n.known[id] = ids
 	return ids
 }
 
@@ -155,6 +164,9 @@ func (n *names) drop(d Day) {
 			if id != 0 && !n.anywhere(kind(k), id) {
 				delete(of.ids, key)
 				of.keys[id] = centrifuge.QueueKey{}
+				if kind(k) == kindQueue && int(id) < len(n.known) {
+					n.known[id] = triple{}
+				}
 				of.free++
 				of.idle = append(of.idle, id)
 			}

@@ -19,12 +19,13 @@ type RecorderOptions struct {
 	// miss something.
 	Alive string
 
-	// Every is how often what was counted is stored. Default 2 s.
+	// Every is how often what was counted is stored; with thousands of busy queues
+	// up to ten times less often. Default 2 s.
 	Every time.Duration
 
 	// MaxCells bounds what is held in memory while the store fails, in queues times
 	// minutes; then the oldest minute is given up and marked as missing. A cell is
-	// about half a kilobyte. Default 200,000.
+	// a quarter to half a kilobyte. Default 200,000.
 	MaxCells int
 
 	// SampleEvery is how often a queue's attempts with the same code are sampled, at
@@ -53,12 +54,13 @@ type Recorder struct {
 	}
 
 	// The goroutine of Run, or whoever calls Flush, holds work.
-	work   sync.Mutex
-	stuck  []stuck // taken from mu, not yet known to be stored
-	alive  *alive
-	failed bool      // the last flush did
-	sealed minute    // all before it was sealed
-	kept   time.Time // when retention was last seen to
+	work    sync.Mutex
+	stuck   []stuck // taken from mu, not yet known to be stored
+	alive   *alive
+	flushed int       // cells of the last flush
+	failed  bool      // the last flush did
+	sealed  minute    // all before it was sealed
+	kept    time.Time // when retention was last seen to
 }
 
 // bucket is what was counted of a minute.

@@ -3,6 +3,7 @@ package visibility
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/DataDog/sketches-go/ddsketch/mapping"
@@ -41,56 +42,99 @@ func (s scale) duration(bin int) time.Duration {
 }
 
 // sketch counts durations by bin. The zero sketch is empty.
-type sketch struct{ bins *store.BufferedPaginatedStore }
+//
+// Most sketches are of a queue that had a few attempts in a few seconds: those lie in
+// the sketch itself, as they came, so that ten thousands of them are no work for the
+// collector.
+type sketch struct {
+	few  [8]uint16 // the bins of the first, if there are no more
+	n    uint8     // of few
+	bins *store.BufferedPaginatedStore
+	many bool // all are in bins
+}
 
 func (s *sketch) add(bin int, count float64) {
+	if !s.many && count == 1 && int(s.n) < len(s.few) {
+		s.few[s.n] = uint16(bin)
+		s.n++
+		return
+	}
+	s.spill().AddWithCount(bin, count)
+}
+
+// spill sees to it that all are in bins.
+func (s *sketch) spill() *store.BufferedPaginatedStore {
 	if s.bins == nil {
 		s.bins = store.NewBufferedPaginatedStore()
 	}
-	s.bins.AddWithCount(bin, count)
+	for _, bin := range s.few[:s.n] {
+		s.bins.Add(int(bin))
+	}
+	s.n, s.many = 0, true
+	return s.bins
+}
+
+// reset empties the sketch and keeps its memory.
+func (s *sketch) reset() {
+	s.n, s.many = 0, false
+	if s.bins != nil {
+		s.bins.Clear()
+	}
 }
 
 func (s *sketch) merge(other *sketch) {
-	if other.bins == nil {
-		return
+	for _, bin := range other.few[:other.n] {
+		s.add(int(bin), 1)
 	}
-	if s.bins == nil {
-		s.bins = store.NewBufferedPaginatedStore()
+	if other.many {
+		s.spill().MergeWith(other.bins)
 	}
-	s.bins.MergeWith(other.bins)
 }
 
 // quantiles reads the usual three.
 func (s *sketch) quantiles(scale scale) Quantiles {
-	if s.bins == nil || s.bins.IsEmpty() {
+	bins := s.spill()
+	if bins.IsEmpty() {
 		return Quantiles{}
 	}
-	count := s.bins.TotalCount()
-	at := func(q float64) time.Duration { return scale.duration(s.bins.KeyAtRank(q * (count - 1))) }
+	count := bins.TotalCount()
+	at := func(q float64) time.Duration { return scale.duration(bins.KeyAtRank(q * (count - 1))) }
 	return Quantiles{Count: int64(count), P50: at(0.50), P95: at(0.95), P99: at(0.99)}
 }
 
 // append writes the number of bins and, for each, how far it is from the one
 // before, twice, plus one if a count follows: without it the count is 1.
 func (s *sketch) append(b []byte) []byte {
-	if s.bins == nil {
-		return append(b, 0)
-	}
 	n := 0
-	s.bins.ForEach(func(int, float64) bool { n++; return false })
+	s.each(func(int, uint64) { n++ })
 	b = binary.AppendUvarint(b, uint64(n))
 	last := 0
-	s.bins.ForEach(func(bin int, count float64) bool {
+	s.each(func(bin int, count uint64) {
 		step := uint64(bin-last) << 1
 		last = bin
 		if count == 1 {
 			b = binary.AppendUvarint(b, step)
 		} else {
-			b = binary.AppendUvarint(binary.AppendUvarint(b, step|1), uint64(count))
+			b = binary.AppendUvarint(binary.AppendUvarint(b, step|1), count)
 		}
-		return false
 	})
 	return b
+}
+
+// each calls f for the bins in their order.
+func (s *sketch) each(f func(bin int, count uint64)) {
+	if s.many {
+		s.bins.ForEach(func(bin int, count float64) bool { f(bin, uint64(count)); return false })
+		return
+	}
+	sorted := s.few
+	slices.Sort(sorted[:s.n])
+	for i := 0; i < int(s.n); {
+		first := i
+		for ; i < int(s.n) && sorted[i] == sorted[first]; i++ {
+		}
+		f(int(sorted[first]), uint64(i-first))
+	}
 }
 
 // read merges what append wrote.
