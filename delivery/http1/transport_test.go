@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -252,16 +253,39 @@ func TestDeadConnectionsAreNotUsed(t *testing.T) {
 	}
 }
 
-// A peer may refuse a request before it has read it, and close: the answer counts.
+// refusing has an answer, and takes no more than half of what is written.
+type refusing struct {
+	net.Conn
+	answer io.Reader
+}
+
+func (r refusing) Read(p []byte) (int, error)  { return r.answer.Read(p) }
+func (r refusing) Write(p []byte) (int, error) { return len(p) / 2, syscall.EPIPE }
+
+// A peer may refuse a request before it has read it, and close: the answer counts. If
+// there is none, what counts is why it could not be written.
 func TestAnAnswerBeforeTheRequestIsRead(t *testing.T) {
-	address := peer(t, func(_ int, c net.Conn, _ *bufio.Reader) {
-		_ = c.(*net.TCPConn).CloseRead()
-		_, _ = io.WriteString(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
-	})
-	x := get(address, "/")
-	x.Request = append(x.Request, strings.Repeat("x", MaxRequest-len(x.Request))...)
-	if code, _ := text(t, newTransport(t), x); code != http.StatusRequestEntityTooLarge {
-		t.Errorf("status %d, want 413", code)
+	for answer, want := range map[string]string{
+		"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n": "413 Too Large",
+		"": "write the request: broken pipe",
+	} {
+		tr := newTransport(t)
+		dialled := 0
+		tr.Dial = func(context.Context, string, string) (net.Conn, error) {
+			dialled++
+			ours, _ := net.Pipe()
+			return refusing{ours, strings.NewReader(answer)}, nil
+		}
+		for i := range 2 {
+			resp, err := tr.RoundTrip(t.Context(), get("test:80", "/"))
+			got := fmt.Sprint(err)
+			if err == nil {
+				got = resp.Status
+			}
+			if got != want || dialled != i+1 {
+				t.Errorf("%s after %d connections, want %s after %d", got, dialled, want, i+1)
+			}
+		}
 	}
 }
 
