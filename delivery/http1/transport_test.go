@@ -270,20 +270,20 @@ func TestAnAnswerBeforeTheRequestIsRead(t *testing.T) {
 		"": "write the request: broken pipe",
 	} {
 		tr := newTransport(t)
-		dialled := 0
 		tr.Dial = func(context.Context, string, string) (net.Conn, error) {
-			dialled++
 			ours, _ := net.Pipe()
 			return refusing{ours, strings.NewReader(answer)}, nil
 		}
+		x, sent := get("test:80", "/"), 0
+		x.Sending = func(net.Conn) { sent++ }
 		for i := range 2 {
-			resp, err := tr.RoundTrip(t.Context(), get("test:80", "/"))
+			resp, err := tr.RoundTrip(t.Context(), x)
 			got := fmt.Sprint(err)
 			if err == nil {
 				got = resp.Status
 			}
-			if got != want || dialled != i+1 {
-				t.Errorf("%s after %d connections, want %s after %d", got, dialled, want, i+1)
+			if got != want || sent != i+1 {
+				t.Errorf("%s after %d connections, want %s after %d", got, sent, want, i+1)
 			}
 		}
 	}
