@@ -44,6 +44,8 @@ type Director struct {
 		start    func(*owned) // runs it; nil while Run does not
 		retiring []*owned     // the oldest first
 		past     Ledger       // of the JobDBs that were let go of, as it was then
+
+		left map[string]time.Time // prepared transactions in them, until when that counts
 	}
 }
 
@@ -57,6 +59,7 @@ func New(o Options) (*Director, error) {
 		o: o, ids: centrifuge.NewIDs(o.Random), intake: newIntakes(), orders: newOrders(),
 		changed: make(chan struct{}, 1), cycling: make(chan struct{}, 1), policies: semaphore.NewWeighted(allPolicies),
 	}
+	d.mu.left = make(map[string]time.Time)
 	d.metrics = newMetrics(d)
 	d.say("starting")
 	return d, nil

@@ -97,6 +97,7 @@ func Drain(ctx context.Context, o DrainOptions) (l Ledger, err error) {
 	t := newTenure(&options, o.Holding, db, newMetrics(nil))
 	t.intake = newIntakes()
 	t.others = func(*tenure) []*owned { return nil }
+	t.onItsWay = func(string) error { return nil }
 	t.mover = &mover{t: t, o: &o, done: make(chan struct{})}
 	err = t.serve(ctx, t.mover.done, func() {})
 	l = t.books.total()

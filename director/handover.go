@@ -3,6 +3,7 @@ package director
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"centrifuge/jobdb"
@@ -12,18 +13,46 @@ import (
 // JobDB is the current one by then.
 const remembered = 15 * time.Minute
 
-// handOver makes the recent transactions durable in the JobDB that is current now.
+// handOver makes the transactions that ended not long ago durable in the JobDB that is
+// current now. Those that are prepared still are left to the drain: it names where they
+// go before they do, so that whoever comes after one that was cut short can tell. If
+// they were brought twice, they could be committed in one place and aborted in the other.
 func (w *owned) handOver(ctx context.Context, db jobdb.DB) error {
+	prepared, err := db.Prepared(ctx)
+	if err != nil {
+		return fmt.Errorf("list the prepared transactions: %w", err)
+	}
 	b := bringer{db: db, from: w.Name, pass: func(transactions []jobdb.Transaction) error {
 		return w.d.adopt(ctx, w.Name, transactions)
 	}}
-	if err := b.bring(ctx, w.d.o.Now()); err != nil {
+	// What says that all are there waits for the prepared ones.
+	if err := b.bringEnded(ctx, w.d.o.Now(), len(prepared) == 0); err != nil {
 		return fmt.Errorf("hand the transactions over: %w", err)
 	}
-	if err := db.Commit(ctx, &jobdb.Batch{Transactions: b.moved}); err != nil {
-		return fmt.Errorf("log that prepared transactions were handed over: %w", err)
-	}
+	w.d.leave(prepared)
 	w.handedOver.Store(true)
+	return nil
+}
+
+// leave notes which prepared transactions are in a JobDB that the Director lets go of.
+func (d *Director) leave(prepared []jobdb.Prepared) {
+	now := d.o.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	maps.DeleteFunc(d.mu.left, func(_ string, until time.Time) bool { return until.Before(now) })
+	for _, p := range prepared {
+		d.mu.left[p.ID] = p.Deadline.Add(remembered)
+	}
+}
+
+// onItsWay returns an error if the transaction was left to a drain and may not have
+// come to where it goes.
+func (d *Director) onItsWay(id string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if until, ok := d.mu.left[id]; ok && d.o.Now().Before(until) {
+		return fmt.Errorf("%w: transaction %q is on its way to another JobDB", ErrUnavailable, id)
+	}
 	return nil
 }
 
@@ -31,33 +60,39 @@ func (w *owned) handOver(ctx context.Context, db jobdb.DB) error {
 // are next: those that are prepared still, those that ended not long ago, and at
 // last that these are all.
 type bringer struct {
-	db    jobdb.DB
-	from  string                          // its name
-	pass  func([]jobdb.Transaction) error // makes them durable there
-	moved []jobdb.Transaction             // to be logged here: the ends of the prepared ones
+	db   jobdb.DB
+	from string                          // its name
+	pass func([]jobdb.Transaction) error // makes them durable there
 
 	batch []jobdb.Transaction
 	size  int64
 }
 
-func (b *bringer) bring(ctx context.Context, now time.Time) error {
+// bringPrepared returns what is to be logged here of those that it has passed on.
+func (b *bringer) bringPrepared(ctx context.Context, now time.Time) (moved []jobdb.Transaction, err error) {
 	prepared, err := b.db.Prepared(ctx)
 	if err != nil {
-		return fmt.Errorf("list the prepared transactions: %w", err)
+		return nil, fmt.Errorf("list the prepared transactions: %w", err)
 	}
 	for _, p := range prepared {
 		tx, err := b.db.Transaction(ctx, p.ID)
 		if err != nil {
-			return fmt.Errorf("look up transaction %q: %w", p.ID, err)
+			return nil, fmt.Errorf("look up transaction %q: %w", p.ID, err)
 		}
 		if tx.Drafts, err = b.db.Drafts(ctx, p.ID); err != nil {
-			return fmt.Errorf("read the drafts of transaction %q: %w", p.ID, err)
+			return nil, fmt.Errorf("read the drafts of transaction %q: %w", p.ID, err)
 		}
 		if err := b.add(tx); err != nil {
-			return err
+			return nil, err
 		}
-		b.moved = append(b.moved, movedTransaction(tx.ID, now))
+		moved = append(moved, movedTransaction(tx.ID, now))
 	}
+	return moved, b.flush()
+}
+
+// bringEnded passes on those that ended not long ago and, if that is so, that all have
+// been passed on.
+func (b *bringer) bringEnded(ctx context.Context, now time.Time, all bool) error {
 	settled := []jobdb.Transaction{settledTransaction(b.from, now)}
 	for tx, err := range b.db.Ended(ctx, now.Add(-remembered)) {
 		if err != nil {
@@ -71,7 +106,7 @@ func (b *bringer) bring(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
-	if err := b.flush(); err != nil {
+	if err := b.flush(); err != nil || !all {
 		return err
 	}
 	for _, tx := range settled {

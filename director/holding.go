@@ -147,7 +147,7 @@ func (w *owned) serve(ctx context.Context) (err error) {
 	w.say("recovering")
 	w.d.metrics.recovered.Store(0)
 	t := newTenure(&w.d.o, w.Holding, db, w.d.metrics)
-	t.intake, t.orders, t.others = w.d.intake, w.d.orders, w.d.others
+	t.intake, t.orders, t.others, t.onItsWay = w.d.intake, w.d.orders, w.d.others, w.d.onItsWay
 	stop := context.AfterFunc(ctx, func() { w.say("shutting down") })
 	defer stop()
 	err = t.serve(ctx, w.retire, func() {

@@ -208,10 +208,12 @@ func (t *tenure) recall(ctx context.Context, id string) (known jobdb.Transaction
 		return jobdb.Transaction{}, nil, err
 	}
 	known, err = t.transaction(ctx, id)
-	switch {
-	case errors.Is(err, jobdb.ErrNotFound):
-		return jobdb.Transaction{}, end, nil
-	case err != nil:
+	if errors.Is(err, jobdb.ErrNotFound) {
+		if err = t.onItsWay(id); err == nil {
+			return jobdb.Transaction{}, end, nil
+		}
+	}
+	if err != nil {
 		err = fmt.Errorf("look up transaction %q: %w", id, err)
 	}
 	end()

@@ -148,10 +148,14 @@ func (m *mover) bringWords(ctx context.Context) error {
 	b := bringer{db: m.t.db, from: m.o.Name, pass: func(transactions []jobdb.Transaction) error {
 		return m.offer(ctx, Transfer{Transactions: transactions})
 	}}
-	if err := b.bring(ctx, m.t.o.Now()); err != nil {
+	moved, err := b.bringPrepared(ctx, m.t.o.Now())
+	if err != nil {
 		return err
 	}
-	return m.logMoved(b.moved)
+	if err := b.bringEnded(ctx, m.t.o.Now(), true); err != nil {
+		return err
+	}
+	return m.logMoved(moved)
 }
 
 // parcel is a batch of jobs on its way.

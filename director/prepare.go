@@ -158,7 +158,7 @@ func (t *tenure) endTransaction(ctx context.Context, id string, to jobdb.Transac
 }
 
 // mine looks for a transaction that may be ended here. One that is prepared in a
-// JobDB which is on its way out is not, until it was handed over.
+// JobDB which is on its way out is not, until a drain has brought it here.
 func (t *tenure) mine(ctx context.Context, id string) (jobdb.Transaction, error) {
 	for _, w := range t.others(t) {
 		known, err := w.transaction(ctx, id)
@@ -170,7 +170,19 @@ func (t *tenure) mine(ctx context.Context, id string) (jobdb.Transaction, error)
 			return known, err
 		}
 	}
-	return t.db.Transaction(ctx, id)
+	return t.here(ctx, id)
+}
+
+// here looks a transaction up in the JobDB, where one that the Director left to a drain
+// may still come to.
+func (t *tenure) here(ctx context.Context, id string) (jobdb.Transaction, error) {
+	known, err := t.db.Transaction(ctx, id)
+	if errors.Is(err, jobdb.ErrNotFound) {
+		if left := t.onItsWay(id); left != nil {
+			return known, left
+		}
+	}
+	return known, err
 }
 
 // commitDrafts accepts the jobs that a transaction holds.

@@ -160,7 +160,7 @@ func TestPreparedTransactionInARetiringJobDB(t *testing.T) {
 	receipt := prepare(t, r, "tx", 10*time.Minute, 2)
 	submit(t, r, &centrifuge.Job{Source: "slow", Endpoint: "https://example.com/x"})
 	<-begun
-	from, _, err := r.Cycle(t.Context()) // which leaves the old one waiting for the attempt
+	from, to, err := r.Cycle(t.Context()) // which leaves the old one waiting for the attempt
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,10 +178,53 @@ func TestPreparedTransactionInARetiringJobDB(t *testing.T) {
 	}
 	close(finish)
 	await(t, from+" is let go of", func() bool { return p.report(from) != nil })
+	if _, err := r.Commit(t.Context(), "tx"); !errors.Is(err, director.ErrUnavailable) {
+		t.Errorf("commit before the drain: %v", err)
+	}
+	again := director.Submission{TransactionID: "tx", Jobs: jobs(2, "https://example.com/x"), Prepare: true}
+	if _, err := r.Submit(t.Context(), again); !errors.Is(err, director.ErrUnavailable) {
+		t.Errorf("prepared again before the drain: %v", err)
+	}
+	if state := stateOf(t, r, director.SettledID(from)); state != "unknown" {
+		t.Errorf("%s is %s to be settled before the drain", from, state)
+	}
+	p.drain(t, from, to, r, dir)
 	if _, err := r.Commit(t.Context(), "tx"); err != nil {
-		t.Error(err)
+		t.Fatal(err)
+	}
+	if state := stateOf(t, r, director.SettledID(from)); state != "committed" {
+		t.Errorf("%s is %s to be settled after the drain", from, state)
 	}
 	await(t, "all are delivered", func() bool { return y.made.Load() == 3 })
+}
+
+// What is prepared in a JobDB that was cycled goes where that is drained to, and nowhere
+// else: not even to the Director that had it.
+func TestPreparedTransactionGoesOneWay(t *testing.T) {
+	p, dir := newPool(t), t.TempDir()
+	y := newTally(succeeds)
+	r := start(t, dir, new(atomic.Uint64), p.serving(y))
+	prepare(t, r, "tx", 10*time.Minute, 2)
+	from, _, err := r.Cycle(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, from+" is let go of", func() bool { return p.report(from) != nil })
+	other := start(t, t.TempDir(), new(atomic.Uint64), p.serving(y))
+	p.drain(t, from, other.Status().JobDB, other, dir)
+	if got := stateOf(t, other, "tx"); got != "prepared" {
+		t.Errorf("transaction is %s where it was drained to", got)
+	}
+	if got := stateOf(t, r, "tx"); got != "unknown" {
+		t.Errorf("transaction is %s where it came from", got)
+	}
+	if _, err := r.Abort(t.Context(), "tx"); !errors.Is(err, director.ErrUnavailable) {
+		t.Errorf("abort where it came from: %v", err)
+	}
+	if _, err := other.Commit(t.Context(), "tx"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "all are delivered", func() bool { return y.made.Load() == 2 })
 }
 
 type targetFunc func(context.Context, director.Transfer) error

@@ -29,6 +29,7 @@ type tenure struct {
 	prepared *preparations
 	orders   *orders                // of the Director
 	others   func(*tenure) []*owned // that the Director has beside this one, the oldest first
+	onItsWay func(id string) error  // as that of the Director
 	mover    *mover                 // of a tenure that drains its JobDB, nil otherwise
 	metrics  *metrics
 	calls    calls // which the tenure waits for when it is retired
