@@ -30,11 +30,11 @@ func trace(ctx context.Context, b *bench) error {
 	}
 	defer remove()
 	began := time.Now()
-	sample, err := fillJobs(ctx, data, b.traced, lookups)
+	sample, err := b.fillJobs(ctx, data, b.traced, lookups)
 	if err != nil {
 		return fmt.Errorf("fill the JobDB: %w", err)
 	}
-	b.log.Info("filled the JobDB", "jobs", b.traced, "took", time.Since(began))
+	b.report(fmt.Sprintf("fill the JobDB with %d jobs", b.traced), "s", "", "", time.Since(began).Seconds())
 	began = time.Now()
 	director, err := b.startServe(ctx, data, "--jobdb-max-size", "1TiB", "--jobdb-max-age", "24h")
 	if err != nil {
@@ -42,6 +42,11 @@ func trace(ctx context.Context, b *bench) error {
 	}
 	defer func() { _ = director.kill() }()
 	b.report(fmt.Sprintf("start over %d live jobs, to serving", b.traced), "s", "", "", time.Since(began).Seconds())
+	resident, err := director.residentMB()
+	if err != nil {
+		return err
+	}
+	b.report(fmt.Sprintf("resident memory over %d live jobs, once serving", b.traced), "MB", "", "", resident)
 	c, err := client.New(client.Options{URL: director.url})
 	if err != nil {
 		return err
@@ -63,13 +68,14 @@ func trace(ctx context.Context, b *bench) error {
 		}
 		b.report(fmt.Sprintf("trace of one job among %d, %s, p50", b.traced, round.name), "ms", "", "", quantile(took, 0.50))
 		b.report(fmt.Sprintf("trace of one job among %d, %s, p95", b.traced, round.name), "ms", round.atLeast, round.aim, quantile(took, 0.95))
+		b.report(fmt.Sprintf("trace of one job among %d, %s, p99", b.traced, round.name), "ms", "", "", quantile(took, 0.99))
 	}
 	return nil
 }
 
 // fillJobs fills the JobDB that a Director will take up in the folder with n jobs,
-// and returns some of them.
-func fillJobs(ctx context.Context, folder string, n, some int) (sample []centrifuge.ID, err error) {
+// and returns some of them. It logs how far it is.
+func (b *bench) fillJobs(ctx context.Context, folder string, n, some int) (sample []centrifuge.ID, err error) {
 	owned, err := local.Acquire(folder) // the epochs of Directors follow its own
 	if err != nil {
 		return nil, err
@@ -88,33 +94,36 @@ func fillJobs(ctx context.Context, folder string, n, some int) (sample []centrif
 			err = closed
 		}
 	}()
-	const batch = 10_000
+	const size = 10_000
 	var (
 		ids   = centrifuge.NewIDs(rand.Reader)
-		jobs  [batch]centrifuge.Job
-		b     jobdb.Batch
+		jobs  [size]centrifuge.Job
+		batch jobdb.Batch
 		every = max(1, n/some)
 	)
 	for done := 0; done < n; {
-		b.Reset()
+		batch.Reset()
 		now := time.Now().UTC().Truncate(time.Millisecond)
-		for i := range min(batch, n-done) {
+		for i := range min(size, n-done) {
 			job, err := waitingJob(ids, done, now)
 			if err == nil {
-				err = failOnce(&b, &job, uint64(2*done))
+				err = failOnce(&batch, &job, uint64(2*done))
 			}
 			if err != nil {
 				return nil, err
 			}
 			jobs[i] = job
-			b.Jobs = append(b.Jobs, &jobs[i])
+			batch.Jobs = append(batch.Jobs, &jobs[i])
 			if done == 0 || random.IntN(every) == 0 {
 				sample = append(sample, job.ID)
 			}
 			done++
 		}
-		if err := db.Commit(ctx, &b); err != nil {
+		if err := db.Commit(ctx, &batch); err != nil {
 			return nil, err
+		}
+		if done%1_000_000 == 0 {
+			b.log.Info("filling the JobDB", "jobs", done, "of", n)
 		}
 	}
 	return sample, nil
