@@ -38,6 +38,19 @@ type View interface {
 	Scan(ctx context.Context, d Day, from, to uint64, f func(key uint64, data []byte) error) error
 }
 
+// Gatherer is a [View] that each read costs something apart from what is read, as a
+// server's does: it reads many parts at one go.
+type Gatherer interface {
+	// Gather is Scan of several parts, which share no key, in any order.
+	Gather(ctx context.Context, parts []Part, f func(d Day, key uint64, data []byte) error) error
+}
+
+// Part is all keys of a day from From to To, both included.
+type Part struct {
+	Day      Day
+	From, To uint64
+}
+
 // Others is where the records of other writers are read, if many write to one place.
 // Its method is safe for concurrent use.
 type Others interface {

@@ -64,17 +64,23 @@ func gapsOf(ctx context.Context, books []*book, r Range) (gaps []Gap, err error)
 
 func (b *book) appendGaps(ctx context.Context, gaps []Gap, r Range) ([]Gap, error) {
 	from, to := minuteOf(r.From), minuteOf(r.To)
+	var parts []Part
 	err := b.eachDay(ctx, from, to, func(d Day) error {
-		return b.from.Scan(ctx, d, key(spaceGaps, 0, 0), key(spaceGaps, minutesOfDay, 0), func(_ uint64, data []byte) error {
-			r := reader{b: data}
-			begin := d.first() + minute(r.count())
-			end := begin + minute(r.count())
-			why := r.text()
-			if r.err == nil && begin < to && end > from {
-				gaps = append(gaps, Gap{max(begin, from).time(), min(end, to).time(), why})
-			}
-			return r.err
-		})
+		parts = append(parts, Part{d, key(spaceGaps, 0, 0), key(spaceGaps, minutesOfDay, 0)})
+		return nil
+	})
+	if err != nil {
+		return gaps, err
+	}
+	err = b.gather(ctx, parts, func(d Day, _ uint64, data []byte) error {
+		r := reader{b: data}
+		begin := d.first() + minute(r.count())
+		end := begin + minute(r.count())
+		why := r.text()
+		if r.err == nil && begin < to && end > from {
+			gaps = append(gaps, Gap{max(begin, from).time(), min(end, to).time(), why})
+		}
+		return r.err
 	})
 	return gaps, err
 }

@@ -115,5 +115,6 @@ func key(s space, block uint32, start int) uint64 {
 	return uint64(s)<<48 | uint64(block)<<16 | uint64(uint16(start))
 }
 
+func spaceOf(key uint64) space  { return space(key >> 48) }
 func blockOf(key uint64) uint32 { return uint32(key >> 16) }
 func startOf(key uint64) int    { return int(uint16(key)) }

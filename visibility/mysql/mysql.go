@@ -209,6 +209,15 @@ func (b *Backend) Scan(ctx context.Context, d visibility.Day, from, to uint64, f
 	return scan(ctx, b.db, writer, d, from, to, f)
 }
 
+// Gather implements [visibility.Gatherer].
+func (b *Backend) Gather(ctx context.Context, parts []visibility.Part, f func(d visibility.Day, key uint64, data []byte) error) error {
+	writer, _, err := b.claim(ctx)
+	if err != nil {
+		return err
+	}
+	return gather(ctx, b.db, writer, parts, f)
+}
+
 // Close implements [visibility.Backend].
 func (b *Backend) Close() error { return b.db.Close() }
 
@@ -219,40 +228,4 @@ func tableOf(d visibility.Day) string { return "day_" + strings.ReplaceAll(d.Str
 func is(err error, number uint16) bool {
 	e, ok := errors.AsType[*mysql.MySQLError](err)
 	return ok && e.Number == number
-}
-
-// querier is a pool or a transaction.
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
-func scan(ctx context.Context, q querier, writer uint64, d visibility.Day, from, to uint64, f func(key uint64, data []byte) error) error {
-	failed := func(err error) error {
-		return fmt.Errorf("read %s of writer %d: %w", tableOf(d), writer, err)
-	}
-	rows, err := q.QueryContext(ctx, `SELECT entry, data FROM `+tableOf(d)+
-		` WHERE writer = ? AND entry BETWEEN ? AND ? ORDER BY entry`, writer, from, to)
-	if is(err, errNoTable) {
-		return nil
-	}
-	if err != nil {
-		return failed(err)
-	}
-	defer rows.Close()
-	var (
-		entry uint64
-		data  sql.RawBytes
-	)
-	for rows.Next() {
-		if err := rows.Scan(&entry, &data); err != nil {
-			return failed(err)
-		}
-		if err := f(entry, data); err != nil {
-			return err
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return failed(err)
-	}
-	return nil
 }

@@ -66,3 +66,8 @@ func (v *view) Days(context.Context) ([]visibility.Day, error) { return v.days, 
 func (v *view) Scan(ctx context.Context, d visibility.Day, from, to uint64, f func(key uint64, data []byte) error) error {
 	return scan(ctx, v.tx, v.writer, d, from, to, f)
 }
+
+// Gather implements [visibility.Gatherer].
+func (v *view) Gather(ctx context.Context, parts []visibility.Part, f func(d visibility.Day, key uint64, data []byte) error) error {
+	return gather(ctx, v.tx, v.writer, parts, f)
+}

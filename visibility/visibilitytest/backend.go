@@ -4,6 +4,7 @@ package visibilitytest
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"slices"
 	"testing"
 
@@ -41,6 +42,7 @@ func Backend(t *testing.T, open func() visibility.Backend) {
 	}
 	b.fails()
 	b.many()
+	b.gather()
 	for range 2 { // an earlier one goes
 		if err := b.SetAside(t.Context(), 20001); err != nil {
 			t.Fatal(err)
@@ -117,4 +119,48 @@ func (b *tested) many() {
 	}
 	b.write(19999, w)
 	b.want(19999, 0, 1<<62, keys, string(text))
+}
+
+// gather reads what many wrote, and of the other days, at one go. Among the days are
+// such as there is nothing of.
+func (b *tested) gather() {
+	b.t.Helper()
+	g, ok := b.Backend.(visibility.Gatherer)
+	if !ok {
+		return
+	}
+	var parts []visibility.Part
+	for key := uint64(0); key < 2501; key += 2 {
+		parts = append(parts, visibility.Part{Day: 19999, From: key, To: key})
+	}
+	parts = append(parts, visibility.Part{Day: 20000, From: 3, To: 9}, visibility.Part{Day: 20001, From: 6, To: 7}, visibility.Part{Day: 20000, From: 0, To: 2})
+	without := len(parts)
+	for d := range visibility.Day(70) {
+		parts = append(parts, visibility.Part{Day: 30000 + d, From: 0, To: 1 << 62})
+	}
+	for _, n := range []int{0, without, len(parts)} {
+		got := make(map[visibility.Part]int)
+		err := g.Gather(b.t.Context(), parts[:n], func(d visibility.Day, key uint64, data []byte) error {
+			got[visibility.Part{Day: d, From: key, To: uint64(len(data))}]++
+			return nil
+		})
+		want := make(map[visibility.Part]int)
+		for i := uint64(0); i < 2501 && n > 0; i += 2 {
+			want[visibility.Part{Day: 19999, From: i, To: 1}] = 1
+		}
+		if n > 0 {
+			want[visibility.Part{Day: 20000, From: 2, To: 1}] = 1
+			want[visibility.Part{Day: 20000, From: 9, To: 3}] = 1
+			want[visibility.Part{Day: 20001, From: 6, To: 5 << 18}] = 1
+			want[visibility.Part{Day: 20001, From: 7, To: 0}] = 1
+		}
+		if err != nil || !maps.Equal(got, want) {
+			b.t.Errorf("of %d parts: %d entries, %v; want %d", n, len(got), err, len(want))
+		}
+	}
+	fault, calls := errors.New("enough"), 0
+	err := g.Gather(b.t.Context(), parts, func(visibility.Day, uint64, []byte) error { calls++; return fault })
+	if !errors.Is(err, fault) || calls != 1 {
+		b.t.Errorf("%d calls, %v", calls, err)
+	}
 }
