@@ -77,7 +77,9 @@ func OfProcedure(path string) Need {
 		return Need{Right: Anyone}
 	case "/centrifuge.v1.AccessService/WhoAmI":
 		return Need{Right: SignIn}
-	case "/centrifuge.v1.AccessService/CreateCustomerLink":
+	case "/centrifuge.v1.AccessService/CreateCustomerLink",
+		"/centrifuge.v1.AccessService/ListCustomerLinks",
+		"/centrifuge.v1.AccessService/RevokeCustomerLink":
 		return Need{Right: Manage}
 	default:
 		return Need{}

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"centrifuge/access"
+	"centrifuge/access/links"
 	"centrifuge/director"
 	"centrifuge/lease"
 	"centrifuge/manager"
@@ -48,7 +49,7 @@ func answerTo(err error) (answer *connect.Error, known bool) {
 		return newAnswer(connect.CodeNotFound, gone), true
 	case errors.Is(err, director.ErrNotFound):
 		return newAnswer(connect.CodeNotFound, director.ErrNotFound), true
-	case errors.Is(err, manager.ErrUnknown):
+	case errors.Is(err, manager.ErrUnknown), errors.Is(err, links.ErrUnknown):
 		return newAnswer(connect.CodeNotFound, err), true
 	case errors.Is(err, director.ErrWrongJobDB):
 		return newAnswer(connect.CodeFailedPrecondition, err), true

@@ -59,7 +59,7 @@ func newHandler(o *Options) (http.Handler, error) {
 		call(centrifugev1connect.NewVisibilityServiceHandler(visibility, options))
 	}
 	call(centrifugev1connect.NewAuditServiceHandler(&auditService{o.Audit, o.Logger}, options))
-	call(centrifugev1connect.NewAccessServiceHandler(&accessService{o.Login, o.Links, o.Audit}, options))
+	call(centrifugev1connect.NewAccessServiceHandler(&accessService{o.Login, o.Links}, options))
 
 	metrics := serveMetrics(o.Registry)
 	if !o.OpenMetrics {

@@ -43,8 +43,8 @@ type Options struct {
 	// Login tells command lines how people sign in; nil if they do not.
 	Login *Login
 
-	// Links makes customers' links; nil if there is no dashboard to link to.
-	Links Links
+	// Links makes and revokes customers' links; nil if there is no dashboard to link to.
+	Links *CustomerLinks
 
 	// Audit keeps the log of every action; nil keeps none.
 	Audit *audit.Log

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"centrifuge"
 	"centrifuge/access"
 	"centrifuge/access/audit"
+	"centrifuge/access/links"
 	"centrifuge/archive"
 	"centrifuge/director"
 	"centrifuge/jobdb"
@@ -48,10 +50,28 @@ func kindsFile() string {
 	return strings.Join(lines, "\n")
 }
 
-type fakeLinks struct{}
+// fakeLinks are links that nobody can follow.
+type fakeLinks struct{ *links.Register }
 
-func (fakeLinks) Create(source string, _ time.Time) (string, error) {
-	return "/customer/" + source, nil
+func (f fakeLinks) Create(ctx context.Context, l links.Link) (string, error) {
+	return "/customer/" + l.Source, f.Add(ctx, l)
+}
+
+// newLinks has the link "one" to shop and "two" to app.
+func newLinks(t *testing.T, log *audit.Log) *CustomerLinks {
+	t.Helper()
+	notes, err := links.OpenFolder(filepath.Join(t.TempDir(), "links"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := links.New(notes, nil)
+	made := time.Now().Add(-time.Hour)
+	for id, source := range map[string]string{"one": "shop", "two": "app"} {
+		if err := r.Add(t.Context(), links.Link{ID: id, Source: source, By: "t", Made: made, Until: made.Add(2 * time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &CustomerLinks{Maker: fakeLinks{r}, Register: r, Log: log}
 }
 
 // The letters are what each kind of token gets: . an answer, d permission_denied,
@@ -75,7 +95,7 @@ func TestWhoMayCallEveryProcedure(t *testing.T) {
 	}
 	t.Cleanup(func() { log.Close() })
 	address := serve(t, Options{
-		Backends: withFleet(backend.backends()), Tokens: openTokens(t, kindsFile()), Audit: log, Links: fakeLinks{},
+		Backends: withFleet(backend.backends()), Tokens: openTokens(t, kindsFile()), Audit: log, Links: newLinks(t, log),
 		Login: &Login{Issuer: "https://id.example", ClientID: "cli"}, Profiles: true,
 	})
 
@@ -128,6 +148,9 @@ func TestWhoMayCallEveryProcedure(t *testing.T) {
 		{"AccessService/GetLogin", `{}`, "........."},
 		{"AccessService/WhoAmI", `{}`, "........-"},
 		{"AccessService/CreateCustomerLink", `{"source": "shop"}`, "ddd.dddd-"},
+		{"AccessService/ListCustomerLinks", `{}`, "ddd.dddd-"},
+		{"AccessService/RevokeCustomerLink", `{"id": "one"}`, "ddd.dddd-"},
+		{"AccessService/RevokeCustomerLink", `{"id": "three"}`, "dddndddd-"},
 	} {
 		tested["/centrifuge.v1."+test.procedure] = true
 		got := ""
@@ -234,7 +257,7 @@ func TestActionsAreWrittenDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { log.Close() })
-	address := serve(t, Options{Tokens: openTokens(t, kindsFile()), Audit: log, Links: fakeLinks{}})
+	address := serve(t, Options{Tokens: openTokens(t, kindsFile()), Audit: log, Links: newLinks(t, log)})
 	as := func(kind, procedure, request string) string {
 		_, _, content := post(t, address, "/centrifuge.v1."+procedure, request, "Authorization", "Bearer "+secret(kind))
 		return content
@@ -244,6 +267,7 @@ func TestActionsAreWrittenDown(t *testing.T) {
 	as("operator:shop", "QueueService/Expire", `{"selector": {"source": "other"}}`)
 	as("admin", "ArchiveService/Replay", `{"filter": {"source": "shop", "statusCode": 503, "since": "2026-01-02T03:04:05Z"}}`)
 	as("admin", "AccessService/CreateCustomerLink", `{"source": "shop"}`)
+	as("admin", "AccessService/RevokeCustomerLink", `{"id": "two"}`)
 	as("viewer", "QueueService/Expire", `{"selector": {"source": "shop"}}`) // turned away at the door
 
 	var told struct {
@@ -255,12 +279,16 @@ func TestActionsAreWrittenDown(t *testing.T) {
 	var got []string
 	for _, e := range told.Entries {
 		detail, _, _ := strings.Cut(e.Detail, " 20") // the time of a link's end
+		if id, until, ok := strings.Cut(detail, " "); ok && until == "until" && len(id) == 10 {
+			detail = until
+		}
 		got = append(got, strings.Join([]string{e.Role, e.Action, e.Source, e.Destination, detail, e.Outcome, e.Jobs}, "|"))
 		if e.Who != "t" || e.Address != "127.0.0.1" {
 			t.Errorf("done by %q from %q", e.Who, e.Address)
 		}
 	}
 	want := []string{
+		"admin|customer.revoke|app||two|ok|0",
 		"admin|customer.link|shop||until|ok|0",
 		"admin|archive.replay|shop||since=2026-01-02T03:04:05Z status=503|ok|5",
 		"operator|queue.expire|other|||these rights do not reach this source; they are bound to shop|0",
@@ -272,6 +300,39 @@ func TestActionsAreWrittenDown(t *testing.T) {
 	}
 	if content := as("operator:shop", "AuditService/List", `{}`); strings.Contains(content, `"other"`) || !strings.Contains(content, "queue.retry") {
 		t.Errorf("one that is bound to shop is shown %s", content)
+	}
+}
+
+// An admin that is bound to sources lists and revokes the links to these.
+func TestLinksOfBoundAdmins(t *testing.T) {
+	const token = "bound-0123456789"
+	address := serve(t, Options{Tokens: openTokens(t, "b:admin:shop:"+token), Links: newLinks(t, nil)})
+	call := func(procedure, request string) (int, string) {
+		status, _, content := post(t, address, "/centrifuge.v1.AccessService/"+procedure, request, "Authorization", "Bearer "+token)
+		return status, content
+	}
+	if status, content := call("CreateCustomerLink", `{"source": "shop"}`); status != 200 || !strings.Contains(content, `"id":"`) {
+		t.Errorf("a link is made with %d: %s", status, content)
+	}
+	if status, content := call("RevokeCustomerLink", `{"id": "one"}`); status != 200 {
+		t.Errorf("revoked with %d: %s", status, content)
+	}
+	if status, content := call("RevokeCustomerLink", `{"id": "two"}`); status != 403 || !strings.Contains(content, "bound to shop") {
+		t.Errorf("a link to another source is revoked with %d: %s", status, content)
+	}
+	var told struct {
+		Links []struct{ ID, Source, CreatedBy, RevokedBy, RevokedAt, ExpireAt, CreatedAt string }
+	}
+	_, content := call("ListCustomerLinks", `{}`)
+	if err := json.Unmarshal([]byte(content), &told); err != nil {
+		t.Fatal(err)
+	}
+	if len(told.Links) != 2 || told.Links[0].RevokedAt != "" || told.Links[0].CreatedBy != "b" ||
+		told.Links[1].ID != "one" || told.Links[1].Source != "shop" || told.Links[1].RevokedBy != "b" || told.Links[1].RevokedAt == "" {
+		t.Errorf("listed is %s", content)
+	}
+	if _, content := call("ListCustomerLinks", `{"source": "app"}`); content != `{"links":[]}` {
+		t.Errorf("of another source listed is %s", content)
 	}
 }
 

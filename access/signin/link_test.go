@@ -1,21 +1,34 @@
 package signin
 
 import (
+	"context"
+	"errors"
 	"log/slog"
+	"net/http"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"centrifuge/access/keyring"
+	"centrifuge/access/links"
 )
 
-func TestCustomersLinks(t *testing.T) {
-	h := build(t, nil)
-	path, err := h.door.Create("shop", time.Now().Add(30*time.Hour))
+// link makes a link to shop that is good for a time from now.
+func (h *house) link(t *testing.T, lives time.Duration) (id, path string) {
+	t.Helper()
+	l := links.Link{ID: links.NewID(), Source: "shop", By: "ann", Made: time.Now(), Until: time.Now().Add(lives)}
+	path, err := h.door.Create(t.Context(), l)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return l.ID, path
+}
+
+func TestCustomersLinks(t *testing.T) {
+	h := build(t, nil)
+	_, path := h.link(t, 30*time.Hour)
 	const shown = "customer|viewer|[shop]|true|127.0.0.1"
 	c := browser(t)
 	if status, content := h.get(t, c, path); status != 200 || content != shown {
@@ -74,10 +87,7 @@ func TestCustomersLinks(t *testing.T) {
 
 func TestLinksAreWithdrawnWithTheirKeys(t *testing.T) {
 	h, c := build(t, nil), browser(t)
-	path, err := h.door.Create("shop", time.Now().Add(time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, path := h.link(t, time.Hour)
 	h.get(t, c, path)
 	if err := keyring.Rotate(h.keys, true); err != nil {
 		t.Fatal(err)
@@ -99,16 +109,80 @@ func TestLinksAreWithdrawnWithTheirKeys(t *testing.T) {
 	}
 }
 
+// A link that is revoked ends, and with it the session that it began; others go on.
+// Links of the time before they had ids cannot be revoked, and are good.
+func TestRevokedLinks(t *testing.T) {
+	h := build(t, nil)
+	id, path := h.link(t, time.Hour)
+	_, other := h.link(t, time.Hour)
+	old := customerPath + h.door.o.Keys.Seal(linkPurpose, []byte(`{"source":"shop","until":"2100-01-01T00:00:00Z"}`))
+	jars := map[string]*http.Client{}
+	for _, p := range []string{path, other, old} {
+		jars[p] = browser(t)
+		if status, content := h.get(t, jars[p], p); status != 200 || !strings.HasPrefix(content, "customer|viewer|[shop]") {
+			t.Fatalf("a link shows %d: %s", status, content)
+		}
+	}
+	if err := h.door.o.Links.Revoke(t.Context(), id, "ann"); err != nil {
+		t.Fatal(err)
+	}
+	if status, content := h.get(t, jars[path], path); status != 403 || !strings.Contains(content, "was revoked") {
+		t.Errorf("a revoked link shows %d: %s", status, content)
+	}
+	for p, c := range jars {
+		if _, content := h.get(t, c, "/"); strings.Contains(content, "|") != (p != path) {
+			t.Errorf("the session of %s shows %s", p, content)
+		}
+	}
+}
+
+// While it cannot be told which links were revoked, none opens, and no session of one
+// goes on.
+func TestLinksCannotBeChecked(t *testing.T) {
+	notes := &unreadable{}
+	h := build(t, func(o *Options, h *house) {
+		notes.Notes = h.notes
+		o.Links = links.New(notes, o.Now)
+	})
+	_, path := h.link(t, 3*time.Hour)
+	c := browser(t)
+	h.get(t, c, path)
+	notes.away.Store(true)
+	h.later(time.Minute)
+	if status, content := h.get(t, browser(t), path); status != 503 || !strings.Contains(content, "cannot be checked") {
+		t.Errorf("a link shows %d: %s", status, content)
+	}
+	if _, content := h.get(t, c, "/"); strings.Contains(content, "|") {
+		t.Errorf("its session shows %s", content)
+	}
+}
+
+type unreadable struct {
+	links.Notes
+	away atomic.Bool
+}
+
+func (u *unreadable) Read(ctx context.Context) (map[string][]byte, error) {
+	if u.away.Load() {
+		return nil, errors.New("away")
+	}
+	return u.Notes.Read(ctx)
+}
+
 func FuzzReadLink(f *testing.F) {
 	keys, err := keyring.Open(filepath.Join(f.TempDir(), "keys"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		f.Fatal(err)
 	}
-	door, err := New(Options{Keys: keys})
+	notes, err := links.OpenFolder(f.TempDir())
 	if err != nil {
 		f.Fatal(err)
 	}
-	path, err := door.Create("shop", time.Now().Add(time.Hour))
+	door, err := New(Options{Keys: keys, Links: links.New(notes, nil)})
+	if err != nil {
+		f.Fatal(err)
+	}
+	path, err := door.Create(f.Context(), links.Link{ID: "one", Source: "shop", Made: time.Now(), Until: time.Now().Add(time.Hour)})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -116,11 +190,11 @@ func FuzzReadLink(f *testing.F) {
 	f.Add(good)
 	f.Add(`{"source":"shop","until":"2100-01-01T00:00:00Z"}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		if l, err := door.readLink(text); err == nil && text != good {
+		if l, err := door.readLink(t.Context(), text); err == nil && text != good {
 			t.Errorf("%q opens %+v", text, l)
 		}
 		// What a link says, if it could be made.
-		if l, err := door.readLink(keys.Seal(linkPurpose, []byte(text))); err == nil && (l.Source == "" || !l.principal().Customer) {
+		if l, err := door.readLink(t.Context(), keys.Seal(linkPurpose, []byte(text))); err == nil && (l.Source == "" || !l.principal().Customer) {
 			t.Errorf("%q opens %+v", text, l)
 		}
 	})

@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -65,7 +66,7 @@ func (d *Door) session(r *http.Request) (*session, error) {
 }
 
 // principal is whom a session acts for now.
-func (d *Door) principal(s *session) (access.Principal, error) {
+func (d *Door) principal(ctx context.Context, s *session) (access.Principal, error) {
 	switch {
 	case len(s.Token) == 32 && d.o.Tokens != nil:
 		if p, ok := d.o.Tokens.Holder([32]byte(s.Token)); ok {
@@ -75,7 +76,7 @@ func (d *Door) principal(s *session) (access.Principal, error) {
 	case s.Person != nil && d.o.Identity != nil:
 		return d.o.Identity.Principal(*s.Person)
 	case s.Link != "":
-		link, err := d.readLink(s.Link)
+		link, err := d.readLink(ctx, s.Link)
 		if err != nil {
 			return access.Principal{}, err
 		}

@@ -22,6 +22,7 @@ import (
 	"centrifuge/access/audit"
 	"centrifuge/access/identity"
 	"centrifuge/access/keyring"
+	"centrifuge/access/links"
 )
 
 // Tokens knows the tokens of the server by their digests.
@@ -38,6 +39,8 @@ type Options struct {
 	Tokens Tokens
 	// Identity signs people in; nil if there is no provider.
 	Identity *identity.Provider
+	// Links knows the customers' links that were revoked; nil if none are made.
+	Links *links.Register
 	// PublicURL is where browsers reach the dashboard, such as
 	// https://centrifuge.example; needed behind a proxy that ends TLS or changes the
 	// host. Default: as each request says.
@@ -207,7 +210,7 @@ func (d *Door) visitor(w http.ResponseWriter, r *http.Request) (access.Principal
 		}
 		return access.Principal{}, err
 	}
-	p, err := d.principal(s)
+	p, err := d.principal(r.Context(), s)
 	if err != nil {
 		return access.Principal{}, err
 	}

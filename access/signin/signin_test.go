@@ -21,6 +21,7 @@ import (
 	"centrifuge/access/identity"
 	"centrifuge/access/identity/identitytest"
 	"centrifuge/access/keyring"
+	"centrifuge/access/links"
 )
 
 // tokens are holders by their tokens, as a test has them now.
@@ -56,6 +57,7 @@ type house struct {
 	keys    string
 	mapping string
 	audit   *audit.Log
+	notes   links.Notes
 	server  *httptest.Server
 	clock   struct {
 		sync.Mutex
@@ -99,6 +101,9 @@ func build(t *testing.T, change func(*Options, *house)) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.audit.Close() })
+	if h.notes, err = links.OpenFolder(filepath.Join(dir, "links")); err != nil {
+		t.Fatal(err)
+	}
 	o := Options{
 		Keys: keys, Tokens: h.tokens, Identity: provider, Audit: h.audit,
 		Now: func() time.Time {
@@ -108,6 +113,7 @@ func build(t *testing.T, change func(*Options, *house)) *house {
 		},
 		Public: func(path string) bool { return strings.HasPrefix(path, "/static/") },
 	}
+	o.Links = links.New(h.notes, o.Now)
 	if change != nil {
 		change(&o, h)
 	}
@@ -361,10 +367,7 @@ func TestNobodySignsInWithoutTokens(t *testing.T) {
 	if status, _, _ := do(t, c, "POST", h.url+"/queue/pause", "", "Sec-Fetch-Site", "cross-site"); status != 403 {
 		t.Errorf("a request of another site: got %d", status)
 	}
-	path, err := h.door.Create("shop", time.Now().Add(time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, path := h.link(t, time.Hour)
 	if _, content := h.get(t, c, path); !strings.HasPrefix(content, "customer|viewer|[shop]|true") {
 		t.Errorf("a link shows %s", content)
 	}
@@ -374,10 +377,7 @@ func TestSignInsAreWrittenDown(t *testing.T) {
 	h := build(t, nil)
 	h.signIn(t, browser(t), "shop-token", "/")
 	h.signIn(t, browser(t), "wrong", "/")
-	path, err := h.door.Create("shop", time.Now().Add(time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, path := h.link(t, time.Hour)
 	h.get(t, browser(t), path)
 	page, err := h.audit.List(audit.Filter{}, "", 10)
 	if err != nil {

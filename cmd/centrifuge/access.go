@@ -16,6 +16,7 @@ import (
 	"centrifuge/access/audit"
 	"centrifuge/access/identity"
 	"centrifuge/access/keyring"
+	"centrifuge/access/links"
 	"centrifuge/access/signin"
 	"centrifuge/rpc"
 	"centrifuge/visibility/web"
@@ -76,14 +77,15 @@ type entrance struct {
 	tokens   *rpc.Tokens        // nil: none
 	identity *identity.Provider // nil: none
 	keys     *keyring.Ring
+	links    *links.Register
 	log      *audit.Log
 	public   string
 	site     *web.Site // whose looks the door has
 }
 
 // openEntrance reads the files of tokens, keys and groups.
-func openEntrance(o *accessOptions, tokenFile, dataDir string, log *audit.Log, logger *slog.Logger) (*entrance, error) {
-	e := &entrance{log: log, public: o.publicURL}
+func openEntrance(o *accessOptions, tokenFile, dataDir string, notes links.Notes, log *audit.Log, logger *slog.Logger) (*entrance, error) {
+	e := &entrance{links: links.New(notes, nil), log: log, public: o.publicURL}
 	var err error
 	if tokenFile != "" {
 		if e.tokens, err = rpc.OpenTokens(tokenFile, logger); err != nil {
@@ -127,7 +129,7 @@ func readSecret(name string) (string, error) {
 func (e *entrance) door(logger *slog.Logger) (*signin.Door, error) {
 	plain := signin.Plain()
 	o := signin.Options{
-		Keys: e.keys, Identity: e.identity, PublicURL: e.public, Audit: e.log, Logger: logger,
+		Keys: e.keys, Identity: e.identity, Links: e.links, PublicURL: e.public, Audit: e.log, Logger: logger,
 		Public: func(path string) bool { return strings.HasPrefix(path, "/static/") || path == "/favicon.ico" },
 		Render: func(w http.ResponseWriter, r *http.Request, p signin.Page) {
 			if !p.SignIn {
@@ -145,10 +147,15 @@ func (e *entrance) door(logger *slog.Logger) (*signin.Door, error) {
 	return signin.New(o)
 }
 
+// customerLinks are the links that the door lets customers in by.
+func (e *entrance) customerLinks(door *signin.Door) *rpc.CustomerLinks {
+	return &rpc.CustomerLinks{Maker: door, Register: e.links, Log: e.log}
+}
+
 // give tells a server's options who may come in, and puts the door before its pages.
 func (e *entrance) give(o *rpc.Options, door *signin.Door, site *web.Site) {
 	e.site = site
-	o.Tokens, o.Audit, o.Links, o.Pages = e.tokens, e.log, door, door.Handler(site)
+	o.Tokens, o.Audit, o.Links, o.Pages = e.tokens, e.log, e.customerLinks(door), door.Handler(site)
 	if e.identity != nil {
 		o.Identity = e.identity
 		o.Login = &rpc.Login{Issuer: e.identity.Issuer(), ClientID: e.identity.CommandClientID(), Scopes: identity.Scopes()}
@@ -176,7 +183,7 @@ func newRotateKeys() *cobra.Command {
 		Long: `Puts a new key into the file of keys, on the machine that serves; a running server
 reads it within a second. What older keys sealed stays good until it expires. With
 --forget older keys are taken out: everybody has to sign in again, and every
-customer's link so far is withdrawn.`,
+customer's link so far is revoked.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if keyFile == "" {

@@ -254,6 +254,27 @@ func TestTheDoorOfTheDashboard(t *testing.T) {
 	if status, content := ask(browser(), "GET", base+link.Path+"x", nil); status != 403 || !strings.Contains(content, "not valid") {
 		t.Errorf("a changed link gets %d: %s", status, content)
 	}
+	// One that is revoked ends, and this one goes on.
+	var other struct{ Path, ID string }
+	if err := json.Unmarshal([]byte(must(t, "", "customer-link", "--server", base, "--source", "shop", "--json")), &other); err != nil {
+		t.Fatal(err)
+	}
+	if status, content := ask(browser(), "GET", base+other.Path, nil); status != 200 {
+		t.Errorf("a second link gets %d: %s", status, content)
+	}
+	must(t, "", "customer-link", "revoke", other.ID, "--server", base)
+	if status, content := ask(browser(), "GET", base+other.Path, nil); status != 403 || !strings.Contains(content, "was revoked") {
+		t.Errorf("a revoked link gets %d: %s", status, content)
+	}
+	if status, _ := ask(browser(), "GET", base+link.Path, nil); status != 200 {
+		t.Errorf("a link beside one that was revoked gets %d", status)
+	}
+	if out := must(t, "", "customer-link", "ls", "--server", base); strings.Count(out, " shop ") != 2 || strings.Count(out, "root") != 3 || !strings.Contains(out, other.ID) {
+		t.Errorf("the links are\n%s", out)
+	}
+	if r := call(t, "", "customer-link", "revoke", "nothing", "--server", base); r.err == nil || !strings.Contains(r.err.Error(), "there is no such link") {
+		t.Errorf("one that there is not: %v", r.err)
+	}
 	// Its session opens no procedure.
 	if status, content := ask(customer, "POST", base+"/centrifuge.v1.LedgerService/Get", nil); status != 401 {
 		t.Errorf("a procedure with a customer's session gets %d: %s", status, content)
@@ -267,7 +288,7 @@ func TestTheDoorOfTheDashboard(t *testing.T) {
 		t.Errorf("a customer's session outlived its key: %s", content)
 	}
 	out := must(t, "", "audit", "--server", base, "--json")
-	for _, action := range []string{"sign.in", "customer.link", "customer.open"} {
+	for _, action := range []string{"sign.in", "customer.link", "customer.open", "customer.revoke"} {
 		if !strings.Contains(out, action) {
 			t.Errorf("the audit log has no %s:\n%s", action, out)
 		}

@@ -20,7 +20,7 @@ import (
 
 // newDashboard makes the pages that show a Director, and what was recorded of it if
 // that is not nil.
-func newDashboard(d *director.Director, all rpc.Backends, links rpc.Links, past *history, watch *alert.Watch, log *audit.Log, signOut string, logger *slog.Logger) (*web.Site, error) {
+func newDashboard(d *director.Director, all rpc.Backends, links *rpc.CustomerLinks, past *history, watch *alert.Watch, log *audit.Log, signOut string, logger *slog.Logger) (*web.Site, error) {
 	guarded := rpc.Guard(rpc.Backends{Jobs: d, Queues: d, Archive: d, Ledger: d}, log)
 	b := web.Backends{
 		Queues:  &shownQueues{guarded.Queues},
@@ -28,7 +28,7 @@ func newDashboard(d *director.Director, all rpc.Backends, links rpc.Links, past 
 		Archive: &shownArchive{guarded.Archive},
 		Ledger:  &shownLedgers{all.Ledger, d},
 		Audit:   log,
-		Links:   rpc.CustomerLinks{Links: links, Log: log},
+		Links:   links,
 	}
 	if all.Fleet != nil {
 		b.Fleet = &shownFleet{all.Fleet}

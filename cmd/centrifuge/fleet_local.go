@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"centrifuge/access/links"
 	"centrifuge/archive"
 	"centrifuge/director"
 	"centrifuge/jobdb/sqlite"
@@ -34,7 +36,12 @@ func openLocalFleet(ctx context.Context, folder string, logger *slog.Logger) (f 
 	if err != nil {
 		return nil, nil, errors.Join(err, close())
 	}
+	notes, err := links.OpenFolder(filepath.Join(folder, "links"))
+	if err != nil {
+		return nil, nil, errors.Join(err, close())
+	}
 	f = newFleet("director", catalog, filestore.NewLeases(owned), sqlite.NewPool(folder, logger), logger)
+	f.links = notes
 	f.freeDisk = func() (uint64, error) { return freeDisk(folder) }
 	f.join = f.manageAlone
 	return f, close, nil

@@ -58,6 +58,7 @@ func openShared(o *sharedOptions, logger *slog.Logger) (*shared, error) {
 		return nil, err
 	}
 	f := newFleet(o.name, consulstore.NewCatalog(client, o.consulPrefix+"/catalog/"), consulstore.NewLeases(client), pool, logger)
+	f.links = &consulNotes{client, o.consulPrefix + "/links/"}
 	return &shared{fleet: f, consul: client, service: o.service(), pool: pool}, nil
 }
 

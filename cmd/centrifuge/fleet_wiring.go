@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"centrifuge"
+	"centrifuge/access/links"
 	"centrifuge/archive"
 	"centrifuge/director"
 	"centrifuge/jobdb"
@@ -26,6 +27,7 @@ type fleet struct {
 	pool    jobdb.Pool
 	owner   manager.Owner
 	past    *manager.Past
+	links   links.Notes // of customers' links
 	logger  *slog.Logger
 
 	// observe is told of transitions that a drain makes; nil if nothing is recorded.

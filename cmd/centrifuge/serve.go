@@ -154,7 +154,7 @@ func serveDirector(
 	if err := f.join(ctx, o, d, store, listener.Addr().String(), &backends); err != nil {
 		return err
 	}
-	server, err := newServer(o, d, f.collectors, backends, past, watch, log, tracer, logger)
+	server, err := newServer(o, d, f, backends, past, watch, log, tracer, logger)
 	if err != nil {
 		return err
 	}
@@ -220,16 +220,16 @@ func newDeliverer(o *serveOptions, past *history) (*delivery.Client, error) {
 }
 
 func newServer(
-	o *serveOptions, d *director.Director, besides []prometheus.Collector, backends rpc.Backends, past *history, watch *alert.Watch, log *audit.Log, tracer *tracer, logger *slog.Logger,
+	o *serveOptions, d *director.Director, f *fleet, backends rpc.Backends, past *history, watch *alert.Watch, log *audit.Log, tracer *tracer, logger *slog.Logger,
 ) (*rpc.Server, error) {
-	entrance, err := openEntrance(&o.access, o.tokenFile, o.dataDir, log, logger)
+	entrance, err := openEntrance(&o.access, o.tokenFile, o.dataDir, f.links, log, logger)
 	if err != nil {
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
 	for _, c := range append([]prometheus.Collector{
 		d.Collector(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	}, besides...) {
+	}, f.collectors...) {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
@@ -238,7 +238,7 @@ func newServer(
 	if err != nil {
 		return nil, err
 	}
-	pages, err := newDashboard(d, backends, door, past, watch, log, entrance.signOutPath(), logger)
+	pages, err := newDashboard(d, backends, entrance.customerLinks(door), past, watch, log, entrance.signOutPath(), logger)
 	if err != nil {
 		return nil, err
 	}

@@ -133,6 +133,46 @@ func TestCustomerLink(t *testing.T) {
 	}
 }
 
+// An admin revokes a link where they are made: its customer is shown out, and the
+// customer of another link is not.
+func TestRevokeCustomerLink(t *testing.T) {
+	s := guarded(t)
+	link, other := s.customerLink("shop", time.Hour), s.customerLink("shop", time.Hour)
+	for _, l := range []string{link, other} {
+		b := s.tab()
+		b.visit(l)
+		b.visit("/")
+		b.says(`[data-ledger="accepted"]`, "3")
+	}
+	admin := s.tab()
+	admin.signIn(adminToken)
+	admin.open("/source?source=shop")
+	admin.click(`[data-control="link"]`)
+	admin.says("dialog[open]", "Links so far")
+	admin.accessible("the dialog of links")
+	admin.click(`dialog tbody tr:last-child [data-revoke]`) // the older one, or either if made in one second
+	admin.says("dialog[open]", "Revoke the link")
+	admin.accessible("the dialog that revokes")
+	admin.click("dialog[open] [data-confirm]")
+	admin.says("dialog[open] tbody", "revoked")
+	admin.open("/audit")
+	admin.says("table", "customer.revoke")
+
+	open := 0
+	for _, l := range []string{link, other} {
+		b := s.tab()
+		b.expect("403 (Forbidden)")
+		b.visit(l)
+		if text := eval[string](b, "document.body.innerText"); !strings.Contains(text, "was revoked") {
+			b.says(`[data-ledger="accepted"]`, "3")
+			open++
+		}
+	}
+	if open != 1 {
+		t.Errorf("%d of the two links open", open)
+	}
+}
+
 // customerLink makes a link over the API.
 func (s *scene) customerLink(source string, ttl time.Duration) string {
 	s.t.Helper()

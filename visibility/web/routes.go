@@ -13,7 +13,7 @@ func Needs(path string) access.Need {
 	switch {
 	case path == "/audit":
 		return access.Need{Right: access.Manage, Whole: true}
-	case path == "/customer-link":
+	case path == "/customer-link", path == "/customer-link/revoke":
 		return access.Need{Right: access.Manage}
 	case path == "/fleet":
 		return access.Need{Right: access.View, Whole: true}
@@ -29,28 +29,30 @@ func (s *Site) routes() http.Handler {
 	mux.Handle("GET /static/{name...}", s.files)
 	mux.Handle("GET /favicon.ico", http.RedirectHandler("/static/icon.svg", http.StatusMovedPermanently))
 	for pattern, handle := range map[string]func(http.ResponseWriter, *http.Request) error{
-		"GET /{$}":            s.overview,
-		"GET /destinations":   s.destinations,
-		"GET /sources":        s.sources,
-		"GET /queue":          s.queue,
-		"GET /destination":    s.queue,
-		"GET /source":         s.queue,
-		"GET /jobs":           s.jobs,
-		"GET /jobs/{id}":      s.job,
-		"GET /search":         s.search,
-		"GET /archive":        s.archive,
-		"GET /report":         s.report,
-		"GET /fleet":          s.fleet,
-		"GET /alerts":         s.alerts,
-		"GET /audit":          s.audit,
-		"GET /do/{verb}":      s.plan,
-		"POST /do/{verb}":     s.do,
-		"GET /progress":       s.progress,
-		"GET /replay":         s.planReplay,
-		"POST /replay":        s.replay,
-		"GET /customer-link":  s.planLink,
-		"POST /customer-link": s.link,
-		"/":                   s.nowhere,
+		"GET /{$}":                   s.overview,
+		"GET /destinations":          s.destinations,
+		"GET /sources":               s.sources,
+		"GET /queue":                 s.queue,
+		"GET /destination":           s.queue,
+		"GET /source":                s.queue,
+		"GET /jobs":                  s.jobs,
+		"GET /jobs/{id}":             s.job,
+		"GET /search":                s.search,
+		"GET /archive":               s.archive,
+		"GET /report":                s.report,
+		"GET /fleet":                 s.fleet,
+		"GET /alerts":                s.alerts,
+		"GET /audit":                 s.audit,
+		"GET /do/{verb}":             s.plan,
+		"POST /do/{verb}":            s.do,
+		"GET /progress":              s.progress,
+		"GET /replay":                s.planReplay,
+		"POST /replay":               s.replay,
+		"GET /customer-link":         s.planLink,
+		"POST /customer-link":        s.link,
+		"GET /customer-link/revoke":  s.planRevoke,
+		"POST /customer-link/revoke": s.revoke,
+		"/":                          s.nowhere,
 	} {
 		mux.Handle(pattern, s.guard(handle))
 	}

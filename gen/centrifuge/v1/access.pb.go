@@ -287,7 +287,9 @@ type CreateCustomerLinkResponse struct {
 	// not kept by the server and cannot be shown again.
 	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
 	// When it expires.
-	ExpireAt      *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_at,json=expireAt,proto3" json:"expire_at,omitempty"`
+	ExpireAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expire_at,json=expireAt,proto3" json:"expire_at,omitempty"`
+	// What it is listed and revoked by.
+	Id            string `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -336,6 +338,288 @@ func (x *CreateCustomerLinkResponse) GetExpireAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *CreateCustomerLinkResponse) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// ListCustomerLinksRequest chooses links.
+type ListCustomerLinksRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only links to this source; all that the caller may manage if empty.
+	Source        string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCustomerLinksRequest) Reset() {
+	*x = ListCustomerLinksRequest{}
+	mi := &file_centrifuge_v1_access_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCustomerLinksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCustomerLinksRequest) ProtoMessage() {}
+
+func (x *ListCustomerLinksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_access_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCustomerLinksRequest.ProtoReflect.Descriptor instead.
+func (*ListCustomerLinksRequest) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_access_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListCustomerLinksRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+// ListCustomerLinksResponse has links.
+type ListCustomerLinksResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The newest first.
+	Links         []*CustomerLink `protobuf:"bytes,1,rep,name=links,proto3" json:"links,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCustomerLinksResponse) Reset() {
+	*x = ListCustomerLinksResponse{}
+	mi := &file_centrifuge_v1_access_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCustomerLinksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCustomerLinksResponse) ProtoMessage() {}
+
+func (x *ListCustomerLinksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_access_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCustomerLinksResponse.ProtoReflect.Descriptor instead.
+func (*ListCustomerLinksResponse) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_access_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListCustomerLinksResponse) GetLinks() []*CustomerLink {
+	if x != nil {
+		return x.Links
+	}
+	return nil
+}
+
+// CustomerLink is a link that was made, without its secret.
+type CustomerLink struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is revoked by.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// The source whose deliveries it shows.
+	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	// When it was made.
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// Who made it.
+	CreatedBy string `protobuf:"bytes,4,opt,name=created_by,json=createdBy,proto3" json:"created_by,omitempty"`
+	// When it expires.
+	ExpireAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expire_at,json=expireAt,proto3" json:"expire_at,omitempty"`
+	// When it was revoked; absent if it was not.
+	RevokedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=revoked_at,json=revokedAt,proto3" json:"revoked_at,omitempty"`
+	// Who revoked it.
+	RevokedBy     string `protobuf:"bytes,7,opt,name=revoked_by,json=revokedBy,proto3" json:"revoked_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CustomerLink) Reset() {
+	*x = CustomerLink{}
+	mi := &file_centrifuge_v1_access_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CustomerLink) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CustomerLink) ProtoMessage() {}
+
+func (x *CustomerLink) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_access_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CustomerLink.ProtoReflect.Descriptor instead.
+func (*CustomerLink) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_access_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *CustomerLink) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *CustomerLink) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *CustomerLink) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *CustomerLink) GetCreatedBy() string {
+	if x != nil {
+		return x.CreatedBy
+	}
+	return ""
+}
+
+func (x *CustomerLink) GetExpireAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireAt
+	}
+	return nil
+}
+
+func (x *CustomerLink) GetRevokedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RevokedAt
+	}
+	return nil
+}
+
+func (x *CustomerLink) GetRevokedBy() string {
+	if x != nil {
+		return x.RevokedBy
+	}
+	return ""
+}
+
+// RevokeCustomerLinkRequest names a link.
+type RevokeCustomerLinkRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id. Required.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeCustomerLinkRequest) Reset() {
+	*x = RevokeCustomerLinkRequest{}
+	mi := &file_centrifuge_v1_access_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeCustomerLinkRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeCustomerLinkRequest) ProtoMessage() {}
+
+func (x *RevokeCustomerLinkRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_access_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeCustomerLinkRequest.ProtoReflect.Descriptor instead.
+func (*RevokeCustomerLinkRequest) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_access_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RevokeCustomerLinkRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// RevokeCustomerLinkResponse says that the link has ended.
+type RevokeCustomerLinkResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeCustomerLinkResponse) Reset() {
+	*x = RevokeCustomerLinkResponse{}
+	mi := &file_centrifuge_v1_access_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeCustomerLinkResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeCustomerLinkResponse) ProtoMessage() {}
+
+func (x *RevokeCustomerLinkResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_access_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeCustomerLinkResponse.ProtoReflect.Descriptor instead.
+func (*RevokeCustomerLinkResponse) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_access_proto_rawDescGZIP(), []int{10}
+}
+
 var File_centrifuge_v1_access_proto protoreflect.FileDescriptor
 
 const file_centrifuge_v1_access_proto_rawDesc = "" +
@@ -353,14 +637,36 @@ const file_centrifuge_v1_access_proto_rawDesc = "" +
 	"\asources\x18\x03 \x03(\tR\asources\"`\n" +
 	"\x19CreateCustomerLinkRequest\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12+\n" +
-	"\x03ttl\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x03ttl\"i\n" +
+	"\x03ttl\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x03ttl\"y\n" +
 	"\x1aCreateCustomerLinkResponse\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x127\n" +
-	"\texpire_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bexpireAt2\x8e\x02\n" +
+	"\texpire_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bexpireAt\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\tR\x02id\"2\n" +
+	"\x18ListCustomerLinksRequest\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\"N\n" +
+	"\x19ListCustomerLinksResponse\x121\n" +
+	"\x05links\x18\x01 \x03(\v2\x1b.centrifuge.v1.CustomerLinkR\x05links\"\xa3\x02\n" +
+	"\fCustomerLink\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
+	"\x06source\x18\x02 \x01(\tR\x06source\x129\n" +
+	"\n" +
+	"created_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x1d\n" +
+	"\n" +
+	"created_by\x18\x04 \x01(\tR\tcreatedBy\x127\n" +
+	"\texpire_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bexpireAt\x129\n" +
+	"\n" +
+	"revoked_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt\x12\x1d\n" +
+	"\n" +
+	"revoked_by\x18\a \x01(\tR\trevokedBy\"+\n" +
+	"\x19RevokeCustomerLinkRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\x1c\n" +
+	"\x1aRevokeCustomerLinkResponse2\xe1\x03\n" +
 	"\rAccessService\x12K\n" +
 	"\bGetLogin\x12\x1e.centrifuge.v1.GetLoginRequest\x1a\x1f.centrifuge.v1.GetLoginResponse\x12E\n" +
 	"\x06WhoAmI\x12\x1c.centrifuge.v1.WhoAmIRequest\x1a\x1d.centrifuge.v1.WhoAmIResponse\x12i\n" +
-	"\x12CreateCustomerLink\x12(.centrifuge.v1.CreateCustomerLinkRequest\x1a).centrifuge.v1.CreateCustomerLinkResponseB+Z)centrifuge/gen/centrifuge/v1;centrifugev1b\x06proto3"
+	"\x12CreateCustomerLink\x12(.centrifuge.v1.CreateCustomerLinkRequest\x1a).centrifuge.v1.CreateCustomerLinkResponse\x12f\n" +
+	"\x11ListCustomerLinks\x12'.centrifuge.v1.ListCustomerLinksRequest\x1a(.centrifuge.v1.ListCustomerLinksResponse\x12i\n" +
+	"\x12RevokeCustomerLink\x12(.centrifuge.v1.RevokeCustomerLinkRequest\x1a).centrifuge.v1.RevokeCustomerLinkResponseB+Z)centrifuge/gen/centrifuge/v1;centrifugev1b\x06proto3"
 
 var (
 	file_centrifuge_v1_access_proto_rawDescOnce sync.Once
@@ -374,7 +680,7 @@ func file_centrifuge_v1_access_proto_rawDescGZIP() []byte {
 	return file_centrifuge_v1_access_proto_rawDescData
 }
 
-var file_centrifuge_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_centrifuge_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_centrifuge_v1_access_proto_goTypes = []any{
 	(*GetLoginRequest)(nil),            // 0: centrifuge.v1.GetLoginRequest
 	(*GetLoginResponse)(nil),           // 1: centrifuge.v1.GetLoginResponse
@@ -382,23 +688,36 @@ var file_centrifuge_v1_access_proto_goTypes = []any{
 	(*WhoAmIResponse)(nil),             // 3: centrifuge.v1.WhoAmIResponse
 	(*CreateCustomerLinkRequest)(nil),  // 4: centrifuge.v1.CreateCustomerLinkRequest
 	(*CreateCustomerLinkResponse)(nil), // 5: centrifuge.v1.CreateCustomerLinkResponse
-	(*durationpb.Duration)(nil),        // 6: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),      // 7: google.protobuf.Timestamp
+	(*ListCustomerLinksRequest)(nil),   // 6: centrifuge.v1.ListCustomerLinksRequest
+	(*ListCustomerLinksResponse)(nil),  // 7: centrifuge.v1.ListCustomerLinksResponse
+	(*CustomerLink)(nil),               // 8: centrifuge.v1.CustomerLink
+	(*RevokeCustomerLinkRequest)(nil),  // 9: centrifuge.v1.RevokeCustomerLinkRequest
+	(*RevokeCustomerLinkResponse)(nil), // 10: centrifuge.v1.RevokeCustomerLinkResponse
+	(*durationpb.Duration)(nil),        // 11: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),      // 12: google.protobuf.Timestamp
 }
 var file_centrifuge_v1_access_proto_depIdxs = []int32{
-	6, // 0: centrifuge.v1.CreateCustomerLinkRequest.ttl:type_name -> google.protobuf.Duration
-	7, // 1: centrifuge.v1.CreateCustomerLinkResponse.expire_at:type_name -> google.protobuf.Timestamp
-	0, // 2: centrifuge.v1.AccessService.GetLogin:input_type -> centrifuge.v1.GetLoginRequest
-	2, // 3: centrifuge.v1.AccessService.WhoAmI:input_type -> centrifuge.v1.WhoAmIRequest
-	4, // 4: centrifuge.v1.AccessService.CreateCustomerLink:input_type -> centrifuge.v1.CreateCustomerLinkRequest
-	1, // 5: centrifuge.v1.AccessService.GetLogin:output_type -> centrifuge.v1.GetLoginResponse
-	3, // 6: centrifuge.v1.AccessService.WhoAmI:output_type -> centrifuge.v1.WhoAmIResponse
-	5, // 7: centrifuge.v1.AccessService.CreateCustomerLink:output_type -> centrifuge.v1.CreateCustomerLinkResponse
-	5, // [5:8] is the sub-list for method output_type
-	2, // [2:5] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	11, // 0: centrifuge.v1.CreateCustomerLinkRequest.ttl:type_name -> google.protobuf.Duration
+	12, // 1: centrifuge.v1.CreateCustomerLinkResponse.expire_at:type_name -> google.protobuf.Timestamp
+	8,  // 2: centrifuge.v1.ListCustomerLinksResponse.links:type_name -> centrifuge.v1.CustomerLink
+	12, // 3: centrifuge.v1.CustomerLink.created_at:type_name -> google.protobuf.Timestamp
+	12, // 4: centrifuge.v1.CustomerLink.expire_at:type_name -> google.protobuf.Timestamp
+	12, // 5: centrifuge.v1.CustomerLink.revoked_at:type_name -> google.protobuf.Timestamp
+	0,  // 6: centrifuge.v1.AccessService.GetLogin:input_type -> centrifuge.v1.GetLoginRequest
+	2,  // 7: centrifuge.v1.AccessService.WhoAmI:input_type -> centrifuge.v1.WhoAmIRequest
+	4,  // 8: centrifuge.v1.AccessService.CreateCustomerLink:input_type -> centrifuge.v1.CreateCustomerLinkRequest
+	6,  // 9: centrifuge.v1.AccessService.ListCustomerLinks:input_type -> centrifuge.v1.ListCustomerLinksRequest
+	9,  // 10: centrifuge.v1.AccessService.RevokeCustomerLink:input_type -> centrifuge.v1.RevokeCustomerLinkRequest
+	1,  // 11: centrifuge.v1.AccessService.GetLogin:output_type -> centrifuge.v1.GetLoginResponse
+	3,  // 12: centrifuge.v1.AccessService.WhoAmI:output_type -> centrifuge.v1.WhoAmIResponse
+	5,  // 13: centrifuge.v1.AccessService.CreateCustomerLink:output_type -> centrifuge.v1.CreateCustomerLinkResponse
+	7,  // 14: centrifuge.v1.AccessService.ListCustomerLinks:output_type -> centrifuge.v1.ListCustomerLinksResponse
+	10, // 15: centrifuge.v1.AccessService.RevokeCustomerLink:output_type -> centrifuge.v1.RevokeCustomerLinkResponse
+	11, // [11:16] is the sub-list for method output_type
+	6,  // [6:11] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_centrifuge_v1_access_proto_init() }
@@ -412,7 +731,7 @@ func file_centrifuge_v1_access_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_centrifuge_v1_access_proto_rawDesc), len(file_centrifuge_v1_access_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -40,6 +40,12 @@ const (
 	// AccessServiceCreateCustomerLinkProcedure is the fully-qualified name of the AccessService's
 	// CreateCustomerLink RPC.
 	AccessServiceCreateCustomerLinkProcedure = "/centrifuge.v1.AccessService/CreateCustomerLink"
+	// AccessServiceListCustomerLinksProcedure is the fully-qualified name of the AccessService's
+	// ListCustomerLinks RPC.
+	AccessServiceListCustomerLinksProcedure = "/centrifuge.v1.AccessService/ListCustomerLinks"
+	// AccessServiceRevokeCustomerLinkProcedure is the fully-qualified name of the AccessService's
+	// RevokeCustomerLink RPC.
+	AccessServiceRevokeCustomerLinkProcedure = "/centrifuge.v1.AccessService/RevokeCustomerLink"
 )
 
 // AccessServiceClient is a client for the centrifuge.v1.AccessService service.
@@ -52,6 +58,13 @@ type AccessServiceClient interface {
 	// CreateCustomerLink makes a link to the deliveries of one source that whoever
 	// has it may read until it expires. It needs the role admin.
 	CreateCustomerLink(context.Context, *connect.Request[v1.CreateCustomerLinkRequest]) (*connect.Response[v1.CreateCustomerLinkResponse], error)
+	// ListCustomerLinks lists the links to the caller's sources that have not expired,
+	// the newest first, revoked ones included. It needs the role admin.
+	ListCustomerLinks(context.Context, *connect.Request[v1.ListCustomerLinksRequest]) (*connect.Response[v1.ListCustomerLinksResponse], error)
+	// RevokeCustomerLink ends a link, and whatever is open through it, within a second.
+	// It needs the role admin. Revoking a link again changes nothing. Errors: not_found
+	// if there is no such link, or it has expired.
+	RevokeCustomerLink(context.Context, *connect.Request[v1.RevokeCustomerLinkRequest]) (*connect.Response[v1.RevokeCustomerLinkResponse], error)
 }
 
 // NewAccessServiceClient constructs a client for the centrifuge.v1.AccessService service. By
@@ -83,6 +96,18 @@ func NewAccessServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithSchema(accessServiceMethods.ByName("CreateCustomerLink")),
 			connect.WithClientOptions(opts...),
 		),
+		listCustomerLinks: connect.NewClient[v1.ListCustomerLinksRequest, v1.ListCustomerLinksResponse](
+			httpClient,
+			baseURL+AccessServiceListCustomerLinksProcedure,
+			connect.WithSchema(accessServiceMethods.ByName("ListCustomerLinks")),
+			connect.WithClientOptions(opts...),
+		),
+		revokeCustomerLink: connect.NewClient[v1.RevokeCustomerLinkRequest, v1.RevokeCustomerLinkResponse](
+			httpClient,
+			baseURL+AccessServiceRevokeCustomerLinkProcedure,
+			connect.WithSchema(accessServiceMethods.ByName("RevokeCustomerLink")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -91,6 +116,8 @@ type accessServiceClient struct {
 	getLogin           *connect.Client[v1.GetLoginRequest, v1.GetLoginResponse]
 	whoAmI             *connect.Client[v1.WhoAmIRequest, v1.WhoAmIResponse]
 	createCustomerLink *connect.Client[v1.CreateCustomerLinkRequest, v1.CreateCustomerLinkResponse]
+	listCustomerLinks  *connect.Client[v1.ListCustomerLinksRequest, v1.ListCustomerLinksResponse]
+	revokeCustomerLink *connect.Client[v1.RevokeCustomerLinkRequest, v1.RevokeCustomerLinkResponse]
 }
 
 // GetLogin calls centrifuge.v1.AccessService.GetLogin.
@@ -108,6 +135,16 @@ func (c *accessServiceClient) CreateCustomerLink(ctx context.Context, req *conne
 	return c.createCustomerLink.CallUnary(ctx, req)
 }
 
+// ListCustomerLinks calls centrifuge.v1.AccessService.ListCustomerLinks.
+func (c *accessServiceClient) ListCustomerLinks(ctx context.Context, req *connect.Request[v1.ListCustomerLinksRequest]) (*connect.Response[v1.ListCustomerLinksResponse], error) {
+	return c.listCustomerLinks.CallUnary(ctx, req)
+}
+
+// RevokeCustomerLink calls centrifuge.v1.AccessService.RevokeCustomerLink.
+func (c *accessServiceClient) RevokeCustomerLink(ctx context.Context, req *connect.Request[v1.RevokeCustomerLinkRequest]) (*connect.Response[v1.RevokeCustomerLinkResponse], error) {
+	return c.revokeCustomerLink.CallUnary(ctx, req)
+}
+
 // AccessServiceHandler is an implementation of the centrifuge.v1.AccessService service.
 type AccessServiceHandler interface {
 	// GetLogin tells with which identity provider people sign in. It needs no
@@ -118,6 +155,13 @@ type AccessServiceHandler interface {
 	// CreateCustomerLink makes a link to the deliveries of one source that whoever
 	// has it may read until it expires. It needs the role admin.
 	CreateCustomerLink(context.Context, *connect.Request[v1.CreateCustomerLinkRequest]) (*connect.Response[v1.CreateCustomerLinkResponse], error)
+	// ListCustomerLinks lists the links to the caller's sources that have not expired,
+	// the newest first, revoked ones included. It needs the role admin.
+	ListCustomerLinks(context.Context, *connect.Request[v1.ListCustomerLinksRequest]) (*connect.Response[v1.ListCustomerLinksResponse], error)
+	// RevokeCustomerLink ends a link, and whatever is open through it, within a second.
+	// It needs the role admin. Revoking a link again changes nothing. Errors: not_found
+	// if there is no such link, or it has expired.
+	RevokeCustomerLink(context.Context, *connect.Request[v1.RevokeCustomerLinkRequest]) (*connect.Response[v1.RevokeCustomerLinkResponse], error)
 }
 
 // NewAccessServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -145,6 +189,18 @@ func NewAccessServiceHandler(svc AccessServiceHandler, opts ...connect.HandlerOp
 		connect.WithSchema(accessServiceMethods.ByName("CreateCustomerLink")),
 		connect.WithHandlerOptions(opts...),
 	)
+	accessServiceListCustomerLinksHandler := connect.NewUnaryHandler(
+		AccessServiceListCustomerLinksProcedure,
+		svc.ListCustomerLinks,
+		connect.WithSchema(accessServiceMethods.ByName("ListCustomerLinks")),
+		connect.WithHandlerOptions(opts...),
+	)
+	accessServiceRevokeCustomerLinkHandler := connect.NewUnaryHandler(
+		AccessServiceRevokeCustomerLinkProcedure,
+		svc.RevokeCustomerLink,
+		connect.WithSchema(accessServiceMethods.ByName("RevokeCustomerLink")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/centrifuge.v1.AccessService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case AccessServiceGetLoginProcedure:
@@ -153,6 +209,10 @@ func NewAccessServiceHandler(svc AccessServiceHandler, opts ...connect.HandlerOp
 			accessServiceWhoAmIHandler.ServeHTTP(w, r)
 		case AccessServiceCreateCustomerLinkProcedure:
 			accessServiceCreateCustomerLinkHandler.ServeHTTP(w, r)
+		case AccessServiceListCustomerLinksProcedure:
+			accessServiceListCustomerLinksHandler.ServeHTTP(w, r)
+		case AccessServiceRevokeCustomerLinkProcedure:
+			accessServiceRevokeCustomerLinkHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -172,4 +232,12 @@ func (UnimplementedAccessServiceHandler) WhoAmI(context.Context, *connect.Reques
 
 func (UnimplementedAccessServiceHandler) CreateCustomerLink(context.Context, *connect.Request[v1.CreateCustomerLinkRequest]) (*connect.Response[v1.CreateCustomerLinkResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("centrifuge.v1.AccessService.CreateCustomerLink is not implemented"))
+}
+
+func (UnimplementedAccessServiceHandler) ListCustomerLinks(context.Context, *connect.Request[v1.ListCustomerLinksRequest]) (*connect.Response[v1.ListCustomerLinksResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("centrifuge.v1.AccessService.ListCustomerLinks is not implemented"))
+}
+
+func (UnimplementedAccessServiceHandler) RevokeCustomerLink(context.Context, *connect.Request[v1.RevokeCustomerLinkRequest]) (*connect.Response[v1.RevokeCustomerLinkResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("centrifuge.v1.AccessService.RevokeCustomerLink is not implemented"))
 }
