@@ -96,6 +96,7 @@ const (
 	spaceDeltas   space = 2  // flushes of a minute that is not sealed; block: minute, start: flush
 	spaceGaps     space = 3  // what is missing
 	spaceSamples  space = 4  // block: queue, start: see sampleSlot
+	spaceNotes    space = 5  // see Note; block: sequence number
 	spaceCounts   space = 16 // + level*kinds + kind; block: ids >> blockBits, start: minute
 	spaceSketches space = 48 // + level*kinds + kind; block: ids >> sketchBits, start: minute
 )

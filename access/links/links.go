@@ -125,7 +125,7 @@ func (r *Register) write(ctx context.Context, name string, note any) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.mu.read = time.Time{}
+	r.mu.tried = time.Time{} // the next request sees it
 	return r.notes.Write(ctx, name, content)
 }
 

@@ -40,6 +40,7 @@ func newWatch(rulesFile string, d *director.Director, past *history, log *audit.
 		History: past.store,
 		Facts:   func(context.Context) (alert.Facts, error) { return factsOf(d) },
 		Streaks: past.recorder.Streaks,
+		Journal: past.store,
 		Notify: func(ctx context.Context, n alert.Notice) error {
 			_, err := d.Submit(ctx, director.Submission{Jobs: []*centrifuge.Job{{
 				Source: alert.Source, Endpoint: n.Endpoint, Payload: n.Body,

@@ -140,6 +140,7 @@ func TestRevokeCustomerLink(t *testing.T) {
 	link, other := s.customerLink("shop", time.Hour), s.customerLink("shop", time.Hour)
 	for _, l := range []string{link, other} {
 		b := s.tab()
+		b.expect("401 (Unauthorized)") // once its link is revoked
 		b.visit(l)
 		b.visit("/")
 		b.says(`[data-ledger="accepted"]`, "3")

@@ -3,7 +3,8 @@
 // been over for a while, and sends what begins and ends to webhooks, as jobs of
 // Centrifuge itself. It can pause a queue whose credentials are refused.
 //
-// Alerts are kept in memory: after a restart those that still hold begin anew.
+// Which alerts fire is kept in the record, so that a restart neither tells of them again
+// nor forgets to tell that they are over.
 package alert
 
 import (

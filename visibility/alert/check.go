@@ -51,7 +51,11 @@ func (w *Watch) check(ctx context.Context, now time.Time) ([]finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(append(append(found, success...), drain...), w.auth()...), nil
+	auth, err := w.auth(ctx, now)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(append(found, success...), drain...), auth...), nil
 }
 
 // standing applies the rules that need no history.
@@ -144,10 +148,10 @@ func (w *Watch) drain(ctx context.Context, now time.Time, facts *Facts) ([]findi
 	return found, nil
 }
 
-func (w *Watch) auth() []finding {
+func (w *Watch) auth(ctx context.Context, now time.Time) ([]finding, error) {
 	r := &w.o.Rules.AuthStreak
 	if r.Count <= 0 {
-		return nil
+		return nil, nil
 	}
 	var found []finding
 	for _, s := range w.o.Streaks(r.Count) {
@@ -155,9 +159,23 @@ func (w *Watch) auth() []finding {
 		if _, paused := w.paused[s.Queue]; paused {
 			text += "; the queue was paused for that"
 		}
-		found = append(found, finding{identity{ruleAuth, s.Queue}, Critical, text, 0})
+		id := identity{ruleAuth, s.Queue}
+		delete(w.refused, id)
+		found = append(found, finding{id, Critical, text, 0})
 	}
-	return found
+	for id, since := range w.refused {
+		of := visibility.Filter{Source: id.scope.Source, Destination: id.scope.Destination}
+		rows, err := w.o.History.Top(ctx, visibility.ByQueue, of, visibility.Range{From: since, To: now.Add(time.Minute)}, visibility.OrderVolume, 1)
+		if err != nil {
+			return nil, fmt.Errorf("see whether the credentials of %s are accepted: %w", name(id.scope), err)
+		}
+		if len(rows) > 0 && rows[0].Succeeded > 0 {
+			delete(w.refused, id)
+			continue
+		}
+		found = append(found, finding{id, Critical, w.kept[id].Text, 0})
+	}
+	return found, nil
 }
 
 // name is how a scope is called in a sentence.

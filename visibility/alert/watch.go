@@ -3,7 +3,6 @@ package alert
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,6 +26,9 @@ type Options struct {
 	// Streaks returns the runs of refusals that are at least so long.
 	Streaks func(least int64) []visibility.Streak
 
+	// Journal keeps over a restart which alerts fire.
+	Journal Journal
+
 	// Notify takes a message over, to be delivered until it is.
 	Notify func(context.Context, Notice) error
 
@@ -44,6 +46,17 @@ type Watch struct {
 	// paused holds how long the streak of a queue was when it was paused; Run's
 	// goroutine alone uses it.
 	paused map[centrifuge.QueueKey]int64
+
+	// Run's goroutine alone uses these too: what everybody who is to be told was told
+	// of and the journal has, and what is still to be told.
+	recalled bool
+	kept     map[identity]Alert // that fire
+	keptOn   visibility.Day     // of the last note
+	untold   []change
+
+	// refused are the queues whose credentials were refused before this process
+	// began, whose streaks it does not know, and since when it looks.
+	refused map[identity]time.Time
 
 	mu struct {
 		sync.Mutex
@@ -75,7 +88,7 @@ func New(o Options) *Watch {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	w := &Watch{o: o, paused: make(map[centrifuge.QueueKey]int64)}
+	w := &Watch{o: o, paused: make(map[centrifuge.QueueKey]int64), kept: make(map[identity]Alert), refused: make(map[identity]time.Time)}
 	w.mu.alerts = make(map[identity]*state)
 	return w
 }
@@ -96,15 +109,19 @@ func (w *Watch) Run(ctx context.Context) {
 	}
 }
 
-// Look applies the rules once.
+// Look applies the rules once. What could not be told or kept the last time is, before
+// what is new.
 func (w *Watch) Look(ctx context.Context) error {
 	now := w.o.Now()
 	paused := w.pause(ctx)
-	found, err := w.check(ctx, now)
-	if err != nil {
+	if err := w.recall(ctx, now); err != nil {
 		return errors.Join(paused, err)
 	}
-	return errors.Join(paused, w.notify(ctx, w.weigh(now, found)))
+	found, err := w.check(ctx, now)
+	if err == nil {
+		w.change(w.weigh(now, found))
+	}
+	return errors.Join(paused, err, w.tell(ctx, now))
 }
 
 // pause pauses the queues whose credentials are refused, if the rules say so. One
@@ -174,9 +191,14 @@ func (w *Watch) weigh(now time.Time, found []finding) (changed []Alert) {
 			w.mu.ended = append(w.mu.ended, s.alert)
 		}
 	}
+	w.forgetLocked(now)
+	return changed
+}
+
+// forgetLocked forgets what ended long ago.
+func (w *Watch) forgetLocked(now time.Time) {
 	w.mu.ended = slices.DeleteFunc(w.mu.ended, func(a Alert) bool { return now.Sub(a.Ended) > keepEnded })
 	w.mu.ended = w.mu.ended[max(0, len(w.mu.ended)-maxEnded):]
-	return changed
 }
 
 // Alerts returns those that fire, the newest first, and then those that ended in the
@@ -197,56 +219,4 @@ func (w *Watch) Alerts(context.Context) ([]Alert, error) {
 		fire = append(fire, a)
 	}
 	return fire, nil
-}
-
-// Source is who sends notices. Alerts about it are shown and not sent: a target that
-// refuses them would be told of that for ever.
-const Source = "centrifuge-alerts"
-
-// notify hands a message for each target to Centrifuge.
-func (w *Watch) notify(ctx context.Context, changed []Alert) error {
-	var failed error
-	for i := range changed {
-		if changed[i].Source == Source {
-			continue
-		}
-		for _, t := range w.o.Rules.Notify {
-			body, err := message(&changed[i], t.Format)
-			if err == nil {
-				err = w.o.Notify(ctx, Notice{Endpoint: t.URL, ContentType: "application/json", Body: body})
-			}
-			if err != nil {
-				failed = errors.Join(failed, fmt.Errorf("notify of %s: %w", changed[i].Rule, err))
-			}
-		}
-	}
-	return failed
-}
-
-// message is an alert as a target is told of it.
-func message(a *Alert, format string) ([]byte, error) {
-	if format == "slack" {
-		mark := map[Severity]string{Warning: ":warning:", Critical: ":rotating_light:"}[a.Severity]
-		if !a.Ended.IsZero() {
-			mark = ":white_check_mark: over:"
-		}
-		return json.Marshal(struct {
-			Text string `json:"text"`
-		}{mark + " " + a.Text})
-	}
-	out := struct {
-		Rule        string     `json:"rule"`
-		Severity    Severity   `json:"severity"`
-		State       string     `json:"state"`
-		Source      string     `json:"source,omitempty"`
-		Destination string     `json:"destination,omitempty"`
-		Text        string     `json:"text"`
-		Since       time.Time  `json:"since"`
-		Ended       *time.Time `json:"ended,omitempty"`
-	}{a.Rule, a.Severity, "firing", a.Source, a.Destination, a.Text, a.Since.UTC(), nil}
-	if !a.Ended.IsZero() {
-		ended := a.Ended.UTC()
-		out.State, out.Ended = "ended", &ended
-	}
-	return json.Marshal(out)
 }

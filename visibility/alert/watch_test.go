@@ -23,7 +23,29 @@ type world struct {
 	notices []alert.Notice
 	pauses  []centrifuge.QueueKey
 	fault   error
+	notes   []visibility.Note
+	lost    error            // of the journal
+	refuses map[string]error // by the endpoint of a notice
+	journal alert.Journal
+	rules   alert.Rules
 	*alert.Watch
+}
+
+func (w *world) AddNote(_ context.Context, at time.Time, data []byte) error {
+	if w.lost == nil {
+		w.notes = append(w.notes, visibility.Note{Day: visibility.DayOf(at), Data: data})
+	}
+	return w.lost
+}
+
+// LatestNotes are those of the latest day alone: the record may have dropped others.
+func (w *world) LatestNotes(context.Context, int) (out []visibility.Note, _ error) {
+	for _, n := range w.notes {
+		if n.Day == w.notes[len(w.notes)-1].Day {
+			out = append(out, n)
+		}
+	}
+	return out, w.lost
 }
 
 func (w *world) Top(context.Context, visibility.By, visibility.Filter, visibility.Range, visibility.Order, int) ([]visibility.TopRow, error) {
@@ -35,9 +57,16 @@ func watch(rules string) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &world{now: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)}
+	w := &world{now: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC), rules: r, refuses: make(map[string]error)}
+	w.journal = w
+	w.restart()
+	return w, nil
+}
+
+// restart puts another watch in the place of this one.
+func (w *world) restart() {
 	w.Watch = alert.New(alert.Options{
-		Rules: r, History: w,
+		Rules: w.rules, History: w, Journal: w.journal,
 		Facts: func(context.Context) (alert.Facts, error) { return w.facts, nil },
 		Streaks: func(least int64) (out []visibility.Streak) {
 			for _, s := range w.streaks {
@@ -48,6 +77,9 @@ func watch(rules string) (*world, error) {
 			return out
 		},
 		Notify: func(_ context.Context, n alert.Notice) error {
+			if err := w.refuses[n.Endpoint]; err != nil {
+				return err
+			}
 			w.notices = append(w.notices, n)
 			return nil
 		},
@@ -57,7 +89,6 @@ func watch(rules string) (*world, error) {
 		},
 		Now: func() time.Time { return w.now },
 	})
-	return w, nil
 }
 
 // minutes lets time pass, with a look each minute, and returns the rules that fire.
