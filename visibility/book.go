@@ -12,6 +12,8 @@ type book struct {
 	names  *names
 	whole  map[Day]sealing // what of each day is sealed
 
+	running running // empty in the book of another
+
 	damaged atomic.Int64 // a day that turned out to be, plus 1; 0 for none
 }
 

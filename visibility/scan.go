@@ -12,28 +12,37 @@ type span struct {
 	day      Day
 	level    level
 	from, to int
+	running  bool // the counts of these minutes are added up in memory
 }
 
-// plan divides the minutes into spans, each of the coarsest level that is sealed,
-// fits, and is no coarser than coarsest. With a step no span crosses a multiple of it.
+// plan divides the minutes into spans, each of the coarsest level that is sealed and
+// fits. With a step no span crosses a multiple of it.
 func (b *book) plan(ctx context.Context, from, to minute, step int) ([]span, error) {
 	var spans []span
 	err := b.eachDay(ctx, from, to, func(d Day) error {
 		begin, end := int(max(from-d.first(), 0)), int(min(to-d.first(), minutesOfDay))
 		sealed := b.whole[d]
 		if sealed.day && begin == 0 && end == minutesOfDay && step%minutesOfDay == 0 {
-			spans = append(spans, span{d, levelDay, 0, minutesOfDay})
+			spans = append(spans, span{day: d, level: levelDay, to: minutesOfDay})
 			return nil
 		}
 		for at := begin; at < end; {
 			next, l := min(end, (at/minutesOfHour+1)*minutesOfHour), levelMinute
 			if next-at == minutesOfHour && sealed.hours[at/minutesOfHour] && step%minutesOfHour == 0 {
 				l = levelHour
+			} else if first, last, ok := b.running.within(d, at, next); ok && step%minutesOfHour == 0 && to-from >= minutesOfDay {
+				// In less than a day an hour is too coarse for whoever draws it.
+				if at < first {
+					spans = append(spans, span{day: d, level: levelMinute, from: at, to: first})
+				}
+				spans = append(spans, span{day: d, level: levelMinute, from: first, to: last, running: true})
+				at = last
+				continue
 			}
-			if n := len(spans); n > 0 && spans[n-1].day == d && spans[n-1].level == l && spans[n-1].to == at {
+			if n := len(spans); n > 0 && spans[n-1].day == d && spans[n-1].level == l && spans[n-1].to == at && !spans[n-1].running {
 				spans[n-1].to = next
 			} else {
-				spans = append(spans, span{d, l, at, next})
+				spans = append(spans, span{day: d, level: l, from: at, to: next})
 			}
 			at = next
 		}

@@ -116,7 +116,7 @@ func (s *Store) sealMinute(ctx context.Context, m minute) error {
 	var w Write
 	w.delete(key(spaceDeltas, uint32(at), 0), key(spaceDeltas, uint32(at), 1<<16-1))
 	s.putCells(&w, levelMinute, at, &all)
-	if err := s.write(ctx, d, &w, func(*sealing) {}); err != nil {
+	if err := s.write(ctx, d, &w, func(*sealing) { s.running.sealed(m, &all) }); err != nil {
 		return err
 	}
 	delete(s.open, m)

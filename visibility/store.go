@@ -156,11 +156,13 @@ func (s *Store) load(ctx context.Context, d Day) error {
 	}
 	sealed := s.whole[d]
 	if sealed.day {
+		s.running.begin((d + 1).first())
 		return nil
 	}
 	s.days[d] = true
 	total := countsOf(levelMinute, kindTotal)
 	return b.Scan(ctx, d, key(total, 0, 0), key(total, 0, minutesOfDay), func(k uint64, _ []byte) error {
+		s.running.begin(d.first() + minute(startOf(k)) + 1)
 		if hour := startOf(k) / minutesOfHour; !sealed.hours[hour] {
 			s.hours[d.first()+minute(hour*minutesOfHour)] = true
 		}
@@ -229,6 +231,9 @@ func (s *Store) past(d Day, now time.Time) bool {
 
 func (s *Store) forget(d Day) {
 	s.book.forget(d)
+	if s.running.from.day() == d {
+		s.running.begin(s.running.upTo)
+	}
 	maps.DeleteFunc(s.open, func(m minute, _ bool) bool { return m.day() == d })
 	maps.DeleteFunc(s.hours, func(m minute, _ bool) bool { return m.day() == d })
 	delete(s.days, d)
@@ -259,6 +264,7 @@ func (s *Store) add(ctx context.Context, m minute, flush uint16, cells map[centr
 	w.put(key(spaceDeltas, uint32(m.ofDay()), int(flush)), delta)
 	names.put(&w)
 	s.unseal(&w, m)
+	s.running.late(m)
 	if err := s.o.Backend.Write(ctx, d, &w); err != nil {
 		return fmt.Errorf("store what was counted of %s: %w", m.time().Format(time.RFC3339), err)
 	}

@@ -18,6 +18,9 @@ const (
 // returns for its first minute and its id, none if that is nil. The order is free.
 func (b *book) visit(ctx context.Context, spans []span, c scope, what want, into func(minute, uint32) *cell) error {
 	v := visitor{book: b, scope: c, what: what, into: into}
+	if what == wantCounts {
+		spans = v.fromMemory(spans)
+	}
 	return b.gather(ctx, v.parts(spans), v.entry)
 }
 
@@ -50,6 +53,25 @@ type visitor struct {
 	what    want
 	into    func(minute, uint32) *cell
 	scratch []byte
+}
+
+// fromMemory adds the counts that are added up, and returns the spans that are left.
+func (v *visitor) fromMemory(spans []span) (left []span) {
+	for _, sp := range spans {
+		if !sp.running {
+			left = append(left, sp)
+			continue
+		}
+		for id, c := range v.running.cells[v.kind] {
+			if !v.has(id) {
+				continue
+			}
+			if to := v.into(sp.day.first()+minute(sp.from), id); to != nil {
+				to.mergeCounts(c)
+			}
+		}
+	}
+	return left
 }
 
 // parts are where the cells of the spans lie.

@@ -42,7 +42,6 @@ func (w *Watch) tell(ctx context.Context, now time.Time) error {
 		later  []change
 		told   []Alert
 		away   = make(map[Target]bool) // to which nothing goes in this look any more
-		behind = make(map[identity]bool)
 	)
 	for _, c := range w.untold {
 		var left []Target
@@ -57,8 +56,7 @@ func (w *Watch) tell(ctx context.Context, now time.Time) error {
 				left = append(left, t)
 			}
 		}
-		if id := c.alert.identity(); len(left) > 0 || behind[id] {
-			behind[id] = true // its end is not kept before its beginning
+		if len(left) > 0 {
 			later = append(later, change{c.alert, left})
 			continue
 		}
