@@ -1,5 +1,10 @@
 package visibility
 
+import (
+	"context"
+	"fmt"
+)
+
 // maxRunning bounds for how many queues the hour under way is added up in memory.
 const maxRunning = 50_000
 
@@ -36,6 +41,31 @@ func (r *running) late(m minute) {
 	if r.from <= m && m < r.upTo {
 		r.begin(r.upTo)
 	}
+}
+
+// sumUp adds up what was sealed of the hour before a minute by an earlier process. It
+// reads each of its minutes, so that is done once an hour at most, and not whenever
+// something comes late.
+func (s *Store) sumUp(ctx context.Context, before minute) error {
+	hour := (before - 1) - minute((before-1).ofDay()%minutesOfHour)
+	if s.summed == hour || s.running.from <= hour || s.running.upTo > before { // the clock may have gone back
+		return nil
+	}
+	s.summed = hour
+	d := hour.day()
+	spans := []span{{day: d, level: levelMinute, from: hour.ofDay(), to: (before - 1).ofDay() + 1}}
+	var all cells
+	for k := range kind(kinds) {
+		if err := s.visit(ctx, spans, scope{kind: k}, wantCounts, func(_ minute, id uint32) *cell { return all.of(k, id) }); err != nil {
+			return fmt.Errorf("add up the hour of %s: %w", hour.time(), err)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(all[kindQueue]) <= maxRunning {
+		s.running = running{from: hour, upTo: before, cells: all}
+	}
+	return nil
 }
 
 // begin forgets everything, and begins with a minute or later.

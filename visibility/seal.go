@@ -42,6 +42,9 @@ func (s *Store) seal(ctx context.Context, before minute) error {
 			return fmt.Errorf("seal the minute %s: %w", m.time(), err)
 		}
 	}
+	if err := s.sumUp(ctx, before); err != nil {
+		return err
+	}
 	for _, m := range slices.Sorted(maps.Keys(s.hours)) {
 		if m+minutesOfHour > before {
 			break

@@ -63,11 +63,12 @@ type Store struct {
 	others *library // what other writers do; nil if there are none
 
 	// The recorder's goroutine alone uses these.
-	open  map[minute]bool // minutes that are not sealed
-	hours map[minute]bool // first minutes of hours that are not sealed
-	days  map[Day]bool    // days that are not sealed
-	flush uint16          // of the last flush; tells those of a minute apart
-	gaps  uint16          // likewise of gaps
+	open   map[minute]bool // minutes that are not sealed
+	summed minute          // the hour that was last added up anew
+	hours  map[minute]bool // first minutes of hours that are not sealed
+	days   map[Day]bool    // days that are not sealed
+	flush  uint16          // of the last flush; tells those of a minute apart
+	gaps   uint16          // likewise of gaps
 }
 
 // OpenStore opens what the backend holds. A day that cannot be read is set
