@@ -7,7 +7,8 @@
 // whose outcome is unknown.
 //
 // The log is a folder of files with a JSON object a line. Files are appended to,
-// never changed, and removed whole when they are older than the log keeps.
+// never changed, and removed whole: when they are older than the log keeps, and the
+// oldest ones when all of them take more room than it may.
 package audit
 
 import (
@@ -17,6 +18,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -25,8 +28,11 @@ import (
 const (
 	// DefaultKeep is how long actions are kept.
 	DefaultKeep = 365 * 24 * time.Hour
-	maxFile     = 4 << 20 // bytes, after which a next file is begun
-	maxText     = 1 << 10 // bytes of a text of an entry, which may come from a stranger
+	// DefaultMaxBytes is how much room the log takes.
+	DefaultMaxBytes = 1 << 30
+
+	maxFile = 4 << 20 // bytes, after which a next file is begun
+	maxText = 1 << 10 // bytes of a text of an entry, which may come from a stranger
 )
 
 // Outcomes of an action.
@@ -77,6 +83,9 @@ type Options struct {
 	Dir string
 	// Keep is how long actions are kept. Default DefaultKeep.
 	Keep time.Duration
+	// MaxBytes is how much room the log takes, up to a file of 4 MiB more; an action
+	// takes about 300 bytes. Default DefaultMaxBytes, at least 8 MiB.
+	MaxBytes int64
 	// Now tells the time. Default time.Now.
 	Now func() time.Time
 }
@@ -85,6 +94,7 @@ type Options struct {
 type Log struct {
 	dir  string
 	keep time.Duration
+	max  int64
 	now  func() time.Time
 
 	// mu orders the appends, of which there are few: it is held while one
@@ -97,9 +107,9 @@ type Log struct {
 	}
 }
 
-// Open opens the log of a folder, and removes what is too old to be kept.
+// Open opens the log of a folder, and removes what is too old, or too much, to be kept.
 func Open(o Options) (*Log, error) {
-	l := &Log{dir: o.Dir, keep: cmp.Or(o.Keep, DefaultKeep), now: o.Now}
+	l := &Log{dir: o.Dir, keep: cmp.Or(o.Keep, DefaultKeep), max: max(cmp.Or(o.MaxBytes, DefaultMaxBytes), 2*maxFile), now: o.Now}
 	if l.now == nil {
 		l.now = time.Now
 	}
@@ -190,7 +200,11 @@ func (l *Log) room() error {
 	if err := errors.Join(l.closeFile(), l.expire()); err != nil {
 		return err
 	}
-	for n := 1; ; n++ {
+	next, err := l.next(day)
+	if err != nil {
+		return err
+	}
+	for n := next; ; n++ {
 		name := fmt.Sprintf("%s-%04d%s", day, n, suffix)
 		file, err := os.OpenFile(filepath.Join(l.dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
 		if errors.Is(err, os.ErrExist) {
@@ -207,6 +221,17 @@ func (l *Log) room() error {
 	}
 }
 
+// next is the number after that of the day's last file: those of files that were
+// removed are not used again, since files are in the order of their names.
+func (l *Log) next(day string) (int, error) {
+	names, err := l.files()
+	if err != nil || len(names) == 0 || !strings.HasPrefix(names[len(names)-1], day) {
+		return 1, err
+	}
+	n, err := strconv.Atoi(strings.TrimSuffix(names[len(names)-1][len(day)+1:], suffix))
+	return n + 1, err
+}
+
 func (l *Log) closeFile() error {
 	if l.mu.file == nil {
 		return nil
@@ -216,18 +241,26 @@ func (l *Log) closeFile() error {
 	return err
 }
 
-// expire removes the files whose day ended longer ago than the log keeps.
+// expire removes the files whose day ended longer ago than the log keeps, and those
+// before the latest that there is room for.
 func (l *Log) expire() error {
 	names, err := l.files()
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
+	room := l.max
+	for _, name := range slices.Backward(names) {
+		path := filepath.Join(l.dir, name)
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		room -= info.Size()
 		day, err := time.Parse(time.DateOnly, name[:len(time.DateOnly)])
-		if err != nil || !l.now().After(day.Add(24*time.Hour+l.keep)) {
+		if room >= 0 && (err != nil || !l.now().After(day.Add(24*time.Hour+l.keep))) {
 			continue
 		}
-		if err := os.Remove(filepath.Join(l.dir, name)); err != nil {
+		if err := os.Remove(path); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -129,6 +130,55 @@ func TestOldFilesAreRemoved(t *testing.T) {
 	}
 	if n := len(list(t, l, Filter{}, "", 100).Entries); n != 3 { // of the last two days, and the day they begin in
 		t.Errorf("%d entries were kept", n)
+	}
+}
+
+// When the files take more room than they may, the oldest go, whole, as soon as a next
+// one is begun; what is there is told after a restart as before it.
+func TestTooMuchIsRemoved(t *testing.T) {
+	c := &clock{time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)}
+	dir := t.TempDir()
+	write := func(n int) {
+		t.Helper()
+		line := fmt.Sprintf(`{"time":"2026-01-02T0%d:00:00Z","who":"ops %d","action":"a"}%s`, n, n, strings.Repeat(" ", 3<<20)) + "\n"
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("2026-01-02-%04d.ndjson", n)), []byte(line), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 5 {
+		write(n + 1)
+	}
+	reopen := func() *Log {
+		t.Helper()
+		l, err := Open(Options{Dir: dir, MaxBytes: 10 << 20, Now: c.now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		return l
+	}
+	who := func(l *Log) (all []string) {
+		t.Helper()
+		for _, e := range list(t, l, Filter{}, "", 100).Entries {
+			all = append(all, e.Who)
+		}
+		return all
+	}
+	l := reopen()
+	if got := who(l); !slices.Equal(got, []string{"ops 5", "ops 4", "ops 3"}) {
+		t.Errorf("when opened it has %q", got)
+	}
+	act(t, l, Entry{Who: "ann", Action: "b"}, 0, nil)
+	c.t = c.t.Add(24 * time.Hour)
+	write(7) // beside what is written
+	act(t, l, Entry{Who: "bob", Action: "b"}, 0, nil)
+	want := []string{"bob", "ops 7", "ann", "ops 5", "ops 4"}
+	if got := who(l); !slices.Equal(got, want) {
+		t.Errorf("after another day it has %q", got)
+	}
+	end(t, l)
+	if got := who(reopen()); !slices.Equal(got, want) {
+		t.Errorf("after a restart it has %q", got)
 	}
 }
 
