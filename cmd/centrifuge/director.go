@@ -80,6 +80,11 @@ func runDirector(ctx context.Context, o *roleOptions, logger *slog.Logger) (err 
 	served, register := s.register(o.advertise)
 	s.serving = served
 	s.besides = append(s.besides, register)
+	if o.history != "" && o.history != noHistory {
+		voice := &speaker{consul: s.consul, again: speakAgain}
+		s.speaks = voice.speaks
+		s.besides = append(s.besides, voice.run)
+	}
 	s.join = func(context.Context, *serveOptions, *director.Director, archive.Bucket, string, *rpc.Backends) error {
 		return nil
 	}

@@ -48,6 +48,7 @@ type fleet struct {
 
 	collectors []prometheus.Collector // of what runs besides
 
+	speaks   func() bool            // whether this process tells of alerts about the whole fleet; nil if it is all of it
 	serving  func()                 // told when the Director serves; nil for nobody
 	freeDisk func() (uint64, error) // where its JobDBs lie; nil if that is not here
 	scarce   func() (bool, error)   // whether room is, there

@@ -144,7 +144,7 @@ func serveDirector(
 	if err != nil {
 		return err
 	}
-	watch, err := newWatch(o.alertRules, d, past, log, logger)
+	watch, err := newWatch(o.alertRules, d, past, f.speaks, log, logger)
 	if err != nil {
 		return err
 	}

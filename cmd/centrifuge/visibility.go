@@ -20,7 +20,7 @@ import (
 
 // newWatch makes the watch over a Director and its record, by the rules of a file or
 // the default ones; nil if nothing is recorded.
-func newWatch(rulesFile string, d *director.Director, past *history, log *audit.Log, logger *slog.Logger) (*alert.Watch, error) {
+func newWatch(rulesFile string, d *director.Director, past *history, speaks func() bool, log *audit.Log, logger *slog.Logger) (*alert.Watch, error) {
 	rules := alert.Defaults()
 	if rulesFile != "" {
 		text, err := os.ReadFile(rulesFile)
@@ -41,6 +41,7 @@ func newWatch(rulesFile string, d *director.Director, past *history, log *audit.
 		Facts:   func(context.Context) (alert.Facts, error) { return factsOf(d) },
 		Streaks: past.recorder.Streaks,
 		Journal: past.store,
+		Speaks:  speaks,
 		Notify: func(ctx context.Context, n alert.Notice) error {
 			_, err := d.Submit(ctx, director.Submission{Jobs: []*centrifuge.Job{{
 				Source: alert.Source, Endpoint: n.Endpoint, Payload: n.Body,

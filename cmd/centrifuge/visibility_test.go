@@ -162,7 +162,7 @@ func TestAlertsActThroughCentrifuge(t *testing.T) {
 		}
 	}()
 	<-serving
-	watch, err := newWatch(rules, d, past, nil, newLogger(t.Output(), "text", 0))
+	watch, err := newWatch(rules, d, past, nil, nil, newLogger(t.Output(), "text", 0))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestAlertsActThroughCentrifuge(t *testing.T) {
 	if counts := receiver.Stats(); counts.Requests != 4 {
 		t.Errorf("the receiver has %+v", counts)
 	}
-	if _, err := newWatch(filepath.Join(dir, "none.yaml"), d, past, nil, nil); err == nil {
+	if _, err := newWatch(filepath.Join(dir, "none.yaml"), d, past, nil, nil, nil); err == nil {
 		t.Error("a file of rules that is not there was read")
 	}
 }

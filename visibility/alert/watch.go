@@ -14,7 +14,7 @@ import (
 	"centrifuge/visibility"
 )
 
-// Options are what a [Watch] is made of. All but Now and Logger are required;
+// Options are what a [Watch] is made of. All but Speaks, Now and Logger are required;
 // Notify only if the rules name somebody, Pause only if they pause queues.
 type Options struct {
 	Rules   Rules
@@ -31,6 +31,10 @@ type Options struct {
 
 	// Notify takes a message over, to be delivered until it is.
 	Notify func(context.Context, Notice) error
+
+	// Speaks, if there is a fleet with one history, reports whether this process is the
+	// one that tells of what is found in it. More than one may, for a while.
+	Speaks func() bool
 
 	// Pause pauses a queue.
 	Pause func(ctx context.Context, queue centrifuge.QueueKey, why string) error
@@ -119,7 +123,7 @@ func (w *Watch) Look(ctx context.Context) error {
 	}
 	found, err := w.check(ctx, now)
 	if err == nil {
-		w.change(w.weigh(now, found))
+		w.change(now, w.weigh(now, found))
 	}
 	return errors.Join(paused, err, w.tell(ctx, now))
 }

@@ -27,6 +27,7 @@ type world struct {
 	lost    error            // of the journal
 	refuses map[string]error // by the endpoint of a notice
 	journal alert.Journal
+	quiet   bool // another speaks
 	rules   alert.Rules
 	*alert.Watch
 }
@@ -87,7 +88,8 @@ func (w *world) restart() {
 			w.pauses = append(w.pauses, q)
 			return nil
 		},
-		Now: func() time.Time { return w.now },
+		Speaks: func() bool { return !w.quiet },
+		Now:    func() time.Time { return w.now },
 	})
 }
 
