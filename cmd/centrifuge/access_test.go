@@ -25,6 +25,9 @@ const (
 func startClosed(t *testing.T) (s *serving, idp *identitytest.Provider, dir string) {
 	t.Helper()
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	for _, name := range []string{"BROWSER", "DISPLAY", "WAYLAND_DISPLAY"} {
+		t.Setenv(name, "") // no browser of whoever runs the tests opens
+	}
 	idp = identitytest.Start(t)
 	dir = t.TempDir()
 	files := map[string]string{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -19,12 +20,14 @@ import (
 
 func newLogin() *cobra.Command {
 	var r remote
+	var device bool
 	cmd := &cobra.Command{
 		Use:   "login",
 		Short: "Sign in with the server's identity provider",
-		Long: `Asks the server who its identity provider is, and signs you in there by the device
-flow: you open a page in any browser and confirm a code. The token that comes of it
-is short-lived and kept in your configuration folder for you alone to read; from
+		Long: `Asks the server who its identity provider is, and signs you in there: in the browser
+of this machine (that in BROWSER, or the desktop's), or, where there is none, by the
+device flow: you open a page in any browser and confirm a code. The token that comes
+of it is short-lived and kept in your configuration folder for you alone to read; from
 then on every command sends it to this server, unless it is given another token.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -37,7 +40,7 @@ then on every command sends it to this server, unless it is given another token.
 			if err != nil {
 				return r.explain(fmt.Errorf("ask how to sign in: %w", err))
 			}
-			saved, err := signInByDevice(cmd, told.Msg)
+			saved, err := signIn(cmd, told.Msg, device)
 			if err != nil {
 				return err
 			}
@@ -48,24 +51,43 @@ then on every command sends it to this server, unless it is given another token.
 		},
 	}
 	r.addTo(cmd)
+	cmd.Flags().BoolVar(&device, "device", false, "confirm a code in any browser, whether this machine has one or not")
 	return cmd
 }
 
-// signInByDevice runs the device flow (RFC 8628) with the provider.
-func signInByDevice(cmd *cobra.Command, told *pb.GetLoginResponse) (login, error) {
+// provider is the identity provider as a client of it sees it.
+type provider struct {
+	*oidc.Provider
+	oauth2.Config
+}
+
+// signIn signs in with the provider, in this machine's browser if it has one.
+func signIn(cmd *cobra.Command, told *pb.GetLoginResponse, device bool) (login, error) {
 	if err := checkIssuer(told.GetIssuer()); err != nil {
 		return login{}, fmt.Errorf("the server's identity provider: %w", err)
 	}
 	ctx := oidc.ClientContext(cmd.Context(), &http.Client{Timeout: 30 * time.Second})
-	provider, err := oidc.NewProvider(ctx, told.GetIssuer())
+	found, err := oidc.NewProvider(ctx, told.GetIssuer())
 	if err != nil {
 		return login{}, fmt.Errorf("reach the identity provider: %w", err)
 	}
-	config := oauth2.Config{ClientID: told.GetClientId(), Endpoint: provider.Endpoint(), Scopes: told.GetScopes()}
-	if config.Endpoint.DeviceAuthURL == "" {
-		return login{}, fmt.Errorf("the identity provider %s has no device flow; use a token", told.GetIssuer())
+	p := &provider{found, oauth2.Config{ClientID: told.GetClientId(), Endpoint: found.Endpoint(), Scopes: told.GetScopes()}}
+	if opener := browserOpener(); opener != "" && !device {
+		saved, err := p.signInByBrowser(ctx, cmd.ErrOrStderr(), opener)
+		if !errors.Is(err, errNoBrowser) {
+			return saved, err
+		}
+		fmt.Fprintln(cmd.ErrOrStderr(), printable(err.Error()))
 	}
-	begun, err := config.DeviceAuth(ctx)
+	return p.signInByDevice(ctx, cmd.ErrOrStderr())
+}
+
+// signInByDevice runs the device flow (RFC 8628).
+func (p *provider) signInByDevice(ctx context.Context, out io.Writer) (login, error) {
+	if p.Config.Endpoint.DeviceAuthURL == "" {
+		return login{}, errors.New("the identity provider has no device flow; sign in on a machine with a browser, or use a token")
+	}
+	begun, err := p.DeviceAuth(ctx)
 	if err != nil {
 		return login{}, fmt.Errorf("begin to sign in: %w", err)
 	}
@@ -73,17 +95,21 @@ func signInByDevice(cmd *cobra.Command, told *pb.GetLoginResponse) (login, error
 	if begun.VerificationURIComplete != "" {
 		page = begun.VerificationURIComplete
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "Open %s and confirm the code %s\n", printable(page), printable(begun.UserCode))
-	answer, err := config.DeviceAccessToken(ctx, begun)
+	fmt.Fprintf(out, "Open %s and confirm the code %s\n", printable(page), printable(begun.UserCode))
+	answer, err := p.DeviceAccessToken(ctx, begun)
 	if err != nil {
 		return login{}, fmt.Errorf("sign in: %w", err)
 	}
-	return verifyLogin(ctx, provider, told.GetClientId(), answer)
+	return p.verify(ctx, answer, "")
 }
 
-func verifyLogin(ctx context.Context, provider *oidc.Provider, clientID string, answer *oauth2.Token) (login, error) {
+// verify checks the token that a sign-in came to; the nonce is empty if there was none.
+func (p *provider) verify(ctx context.Context, answer *oauth2.Token, nonce string) (login, error) {
 	raw, _ := answer.Extra("id_token").(string)
-	token, err := provider.Verifier(&oidc.Config{ClientID: clientID}).Verify(ctx, raw)
+	token, err := p.Verifier(&oidc.Config{ClientID: p.ClientID}).Verify(ctx, raw)
+	if err == nil && nonce != "" && token.Nonce != nonce {
+		err = errors.New("it is of another sign-in")
+	}
 	if err != nil {
 		return login{}, fmt.Errorf("the identity provider's token: %w", err)
 	}

@@ -43,7 +43,7 @@ type Provider struct {
 	}
 }
 
-type request struct{ challenge, nonce, redirect string }
+type request struct{ client, challenge, nonce, redirect string }
 
 // Start starts a provider that ends with the test.
 func Start(t testing.TB) *Provider {
@@ -145,14 +145,14 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	defer p.mu.Unlock()
 	back := url.Values{"state": {q.Get("state")}}
 	switch {
-	case q.Get("client_id") != ClientID || q.Get("response_type") != "code" || q.Get("code_challenge_method") != "S256":
-		http.Error(w, "not a request of the dashboard", http.StatusBadRequest)
+	case q.Get("client_id") != ClientID && q.Get("client_id") != CommandID || q.Get("response_type") != "code" || q.Get("code_challenge_method") != "S256":
+		http.Error(w, "not a request of a client", http.StatusBadRequest)
 		return
 	case p.mu.refuse != "":
 		back.Set("error", p.mu.refuse)
 	default:
 		code := rand.Text()
-		p.mu.codes[code] = request{q.Get("code_challenge"), q.Get("nonce"), q.Get("redirect_uri")}
+		p.mu.codes[code] = request{q.Get("client_id"), q.Get("code_challenge"), q.Get("nonce"), q.Get("redirect_uri")}
 		back.Set("code", code)
 	}
 	http.Redirect(w, r, q.Get("redirect_uri")+"?"+back.Encode(), http.StatusFound)
@@ -204,13 +204,13 @@ func (p *Provider) exchange(r *http.Request) (client string, more map[string]any
 		delete(p.mu.codes, r.PostFormValue("code"))
 		sum := sha256.Sum256([]byte(r.PostFormValue("code_verifier")))
 		switch {
-		case id != ClientID || secret != ClientSecret:
+		case id != ClientID && id != CommandID || secret != map[string]string{ClientID: ClientSecret}[id]:
 			return "", nil, "invalid_client"
-		case !ok || asked.redirect != r.PostFormValue("redirect_uri") ||
+		case !ok || asked.client != id || asked.redirect != r.PostFormValue("redirect_uri") ||
 			asked.challenge != base64.RawURLEncoding.EncodeToString(sum[:]):
 			return "", nil, "invalid_grant"
 		}
-		return ClientID, map[string]any{"nonce": asked.nonce}, ""
+		return id, map[string]any{"nonce": asked.nonce}, ""
 	case "urn:ietf:params:oauth:grant-type:device_code":
 		code := r.PostFormValue("device_code")
 		left, ok := p.mu.devices[code]
