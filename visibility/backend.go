@@ -38,8 +38,8 @@ type View interface {
 	Scan(ctx context.Context, d Day, from, to uint64, f func(key uint64, data []byte) error) error
 }
 
-// Gatherer is a [View] that each read costs something apart from what is read, as a
-// server's does: it reads many parts at one go.
+// Gatherer is a [View] of which each read costs something beside what is read, as a
+// server's does. It reads many parts at one go.
 type Gatherer interface {
 	// Gather is Scan of several parts, which share no key, in any order.
 	Gather(ctx context.Context, parts []Part, f func(d Day, key uint64, data []byte) error) error

@@ -106,7 +106,7 @@ func (r *Register) Add(ctx context.Context, l Link) error {
 }
 
 // Revoke has the link end. When it returns nil no Register of these notes that can
-// read them lets it through for longer than a second. Revokeing it again changes
+// read them lets it through for longer than a second. Revoking it again changes
 // nothing. The error is [ErrUnknown] if there is no such link.
 func (r *Register) Revoke(ctx context.Context, id, by string) error {
 	if _, err := r.Find(ctx, id); err != nil {
