@@ -28,8 +28,8 @@ var ErrRetiring = fmt.Errorf("%d JobDBs are retiring; wait until one of them is 
 // old one no attempt begins any more; those under way get [Options.ShutdownGrace],
 // calls under way end as they would have, the archive object that was begun is
 // finished, and the transactions that ended lately are handed over, so that a repeated
-// Submit is recognised; those that are prepared go with the drain. Then it is let go of; its unfinished jobs are left to a drain.
-// Cycle does not wait for that.
+// Submit is recognised. Then it is let go of; its unfinished jobs, and what is prepared
+// in it, are left to a drain. Cycle does not wait for that.
 //
 // After an error nothing has changed.
 func (d *Director) Cycle(ctx context.Context) (from, to string, err error) {
