@@ -84,6 +84,7 @@ type Options struct {
 // asked without.
 type Bucket struct {
 	o      Options
+	keys   *keys
 	client *s3.Client
 }
 
@@ -98,15 +99,16 @@ func Open(ctx context.Context, o Options) (*Bucket, error) {
 	}
 	o.PartBytes = cmp.Or(o.PartBytes, defaultPartBytes)
 	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
-	c, err := config.LoadDefaultConfig(ctx,
+	k := &keys{options: []func(*config.LoadOptions) error{
 		config.WithAppID("centrifuge"),
 		config.WithHTTPClient(newHTTPClient()),
 		config.WithRetryer(newRetryer),
 		config.WithLogger(logging.Nop{}),
 		config.WithRegion(o.Region),
-	)
+	}}
+	c, err := k.load(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("archive on S3: AWS configuration: %w", err)
+		return nil, fmt.Errorf("archive on S3: %w", err)
 	}
 	if c.Region == "" {
 		if o.Endpoint == "" {
@@ -115,13 +117,14 @@ func Open(ctx context.Context, o Options) (*Bucket, error) {
 		c.Region = "us-east-1"
 	}
 	client := s3.NewFromConfig(c, func(so *s3.Options) {
+		so.Credentials, so.HTTPSignerV4 = k, signer{}
 		so.UsePathStyle = o.PathStyle
 		so.DisableLogOutputChecksumValidationSkipped = true
 		if o.Endpoint != "" {
 			so.BaseEndpoint = &o.Endpoint
 		}
 	})
-	return &Bucket{o: o, client: client}, nil
+	return &Bucket{o: o, keys: k, client: client}, nil
 }
 
 // newHTTPClient is the SDK's own, which sees to AWS_CA_BUNDLE and proxies.

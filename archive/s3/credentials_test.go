@@ -10,23 +10,26 @@ import (
 	"strings"
 	"testing"
 
+	"centrifuge/archive/s3"
 	"centrifuge/archive/s3/s3test"
 )
 
 // No long-lived key is needed: a token that the machine was given is exchanged for
-// keys that last an hour.
+// keys that last an hour. When they end, both are had anew: the token is read from
+// its file, which the machine replaces.
 func TestWebIdentity(t *testing.T) {
 	server := s3test.Start(t)
+	var session, secret, ends string // of the keys that are given out
 	sts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.FormValue("Action") != "AssumeRoleWithWebIdentity" || r.FormValue("WebIdentityToken") != "the-token" {
+		if r.FormValue("Action") != "AssumeRoleWithWebIdentity" || r.FormValue("WebIdentityToken") != "token for "+secret {
 			w.WriteHeader(http.StatusForbidden)
 			_, _ = io.WriteString(w, `<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>`)
 			return
 		}
 		_, _ = fmt.Fprintf(w, `<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>
-			<AccessKeyId>%s</AccessKeyId><SecretAccessKey>%s</SecretAccessKey><SessionToken>the-session</SessionToken>
-			<Expiration>2126-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`,
-			s3test.AccessKey, s3test.SecretKey)
+			<AccessKeyId>%s</AccessKeyId><SecretAccessKey>%s</SecretAccessKey><SessionToken>%s</SessionToken>
+			<Expiration>%s</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`,
+			s3test.AccessKey, secret, session, ends)
 	}))
 	defer sts.Close()
 	token := filepath.Join(t.TempDir(), "token")
@@ -37,13 +40,24 @@ func TestWebIdentity(t *testing.T) {
 		t.Setenv(name, value)
 	}
 
+	secret, ends = s3test.SecretKey, past
 	write(t, token, "another")
 	b := server.Open(t, "")
 	err := b.Check(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "get credentials: AssumeRoleWithWebIdentity: the credentials do not allow it (403 AccessDenied") {
 		t.Errorf("with a token that is refused: %v", err)
 	}
-	write(t, token, "the-token")
+	write(t, token, "token for "+secret)
+	mustPut(t, b, "x")
+
+	server.Rekey(t, "another secret")
+	secret, ends = "another secret", future
+	write(t, token, "token for "+secret)
+	mustPut(t, b, "y")
+
+	secret, session, ends = s3test.SecretKey, "the-session", past
+	write(t, token, "token for "+secret)
+	b = server.Open(t, "")
 	server.Proxy.Requests()
 	server.Proxy.Fail(func(*http.Request) s3test.Fault { return s3test.SlowDown }) // this server knows no sessions
 	if err := b.Put(t.Context(), "x", nil); err == nil {
@@ -52,6 +66,79 @@ func TestWebIdentity(t *testing.T) {
 	h := server.Proxy.Requests()[0].Header
 	if h.Get("X-Amz-Security-Token") != "the-session" || !strings.Contains(h.Get("Authorization"), "Credential="+s3test.AccessKey+"/") {
 		t.Errorf("signed with %q, session %q", h.Get("Authorization"), h.Get("X-Amz-Security-Token"))
+	}
+}
+
+// When keys end, as they tell.
+const (
+	past   = "2001-01-01T00:00:00Z"
+	future = "2126-01-01T00:00:00Z"
+)
+
+// Keys that are replaced while a Bucket is open are used: at once by the end of the
+// old ones, if they tell it, and else after the store has refused these.
+func TestKeysAreReplaced(t *testing.T) {
+	process := func(secret, ends string) string {
+		return fmt.Sprintf(`{"Version": 1, "AccessKeyId": %q, "SecretAccessKey": %q%s}`, s3test.AccessKey, secret, ends)
+	}
+	profile := func(secret string) string {
+		return fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", s3test.AccessKey, secret)
+	}
+	for _, test := range []struct {
+		name    string
+		config  string // of the SDK; KEYS is the file that is replaced
+		text    func(secret string) string
+		refused bool
+	}{
+		{"of a command, that end", "[default]\ncredential_process = cat KEYS\n",
+			func(secret string) string { return process(secret, `, "Expiration": "`+past+`"`) }, false},
+		{"of a command, that end late", "[default]\ncredential_process = cat KEYS\n",
+			func(secret string) string { return process(secret, `, "Expiration": "`+future+`"`) }, true},
+		{"of a command, that do not end", "[default]\ncredential_process = cat KEYS\n",
+			func(secret string) string { return process(secret, "") }, true},
+		{"of a file", "", profile, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server := s3test.Start(t)
+			folder := t.TempDir()
+			keys, config := filepath.Join(folder, "keys"), filepath.Join(folder, "config")
+			write(t, keys, test.text(s3test.SecretKey))
+			write(t, config, strings.ReplaceAll(test.config, "KEYS", keys))
+			t.Setenv("AWS_ACCESS_KEY_ID", "")
+			t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+			t.Setenv("AWS_CONFIG_FILE", config)
+			if test.config == "" {
+				t.Setenv("AWS_SHARED_CREDENTIALS_FILE", keys)
+			}
+			b := server.Open(t, "")
+			mustPut(t, b, "a")
+
+			server.Rekey(t, "another secret")
+			if err := b.Put(t.Context(), "b", nil); err == nil || !strings.Contains(err.Error(), "the store does not know the credentials (403 ") {
+				t.Errorf("put with the old keys: %v", err)
+			}
+			write(t, keys, "nothing that could be read")
+			if err := b.Put(t.Context(), "b", nil); err == nil || strings.Contains(err.Error(), "secret") {
+				t.Errorf("put without keys: %v", err)
+			}
+			write(t, keys, test.text("another secret"))
+			mustPut(t, b, "b")
+
+			server.Rekey(t, "a third secret")
+			write(t, keys, test.text("a third secret"))
+			err := b.Put(t.Context(), "c", nil)
+			if refused := err != nil; refused != test.refused {
+				t.Errorf("put with keys that were replaced before: %v", err)
+			}
+			mustPut(t, b, "c")
+		})
+	}
+}
+
+func mustPut(t *testing.T, b *s3.Bucket, name string) {
+	t.Helper()
+	if err := b.Put(t.Context(), name, []byte(name)); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -14,10 +14,13 @@ import (
 
 // failed says what was being done to which object, and what came of it in words
 // that help whoever runs this. The SDK's own are long, and a store's may repeat
-// what it was sent.
+// what it was sent. Credentials that are not known any more are not used again.
 func (b *Bucket) failed(op, name string, err error) error {
 	if err == nil {
 		return nil
+	}
+	if unknownKeys(apiCode(err)) {
+		b.keys.forget()
 	}
 	return fmt.Errorf("%s s3://%s/%s: %w", op, b.o.Bucket, b.key(name), b.explain(err))
 }
@@ -73,11 +76,12 @@ func explainAnswer(err error) error {
 
 // meaning is what the refusals say that an operator can do something about.
 func meaning(code string, status int) string {
+	if unknownKeys(code) {
+		return "the store does not know the credentials"
+	}
 	switch code {
 	case "SlowDown", "ServiceUnavailable", "RequestLimitExceeded", "ThrottlingException", "TooManyRequests":
 		return "the store asks for fewer requests"
-	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "TokenRefreshRequired", "InvalidClientTokenId":
-		return "the store does not know the credentials"
 	case "NoSuchBucket":
 		return "there is no such bucket"
 	case "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
@@ -96,6 +100,16 @@ func meaning(code string, status int) string {
 		return "the bucket is in another region"
 	}
 	return ""
+}
+
+// unknownKeys reports whether the code is one with which a store refuses
+// credentials that it does not know, or not any more.
+func unknownKeys(code string) bool {
+	switch code {
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "TokenRefreshRequired", "InvalidClientTokenId":
+		return true
+	}
+	return false
 }
 
 // apiCode is the error code of the store's answer, empty if there was none.

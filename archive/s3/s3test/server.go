@@ -19,7 +19,7 @@ import (
 	"centrifuge/archive/s3"
 )
 
-// The credentials that the server knows. Start puts them into the environment.
+// The credentials that the server knows at first. Start puts them into the environment.
 const (
 	AccessKey = "test-access-key"
 	SecretKey = "test-secret-key"
@@ -34,6 +34,7 @@ type Server struct {
 
 	dir     string
 	socket  string
+	secret  string
 	process *process
 }
 
@@ -58,7 +59,7 @@ func Start(t *testing.T) *Server {
 	}
 	// The socket is an abstract one: its name may be short, however long the path
 	// of the test's folder is, and the port that clients see is the proxy's alone.
-	s := &Server{dir: t.TempDir(), socket: "@centrifuge-" + rand.Text()}
+	s := &Server{dir: t.TempDir(), socket: "@centrifuge-" + rand.Text(), secret: SecretKey}
 	if err := os.Mkdir(filepath.Join(s.dir, BucketName), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -110,6 +111,14 @@ func (s *Server) Down() {
 	s.kill()
 }
 
+// Rekey has the server know the access key with another secret from now on.
+func (s *Server) Rekey(t *testing.T, secret string) {
+	t.Helper()
+	s.kill()
+	s.secret = secret
+	s.start(t)
+}
+
 // Up has it back, with all that it had stored.
 func (s *Server) Up(t *testing.T) {
 	t.Helper()
@@ -121,7 +130,7 @@ func (s *Server) start(t *testing.T) {
 	t.Helper()
 	p := &process{ended: make(chan struct{})}
 	//nolint:noctx // it lives until kill, which waits for it
-	p.cmd = exec.Command(binary(t), "--access", AccessKey, "--secret", SecretKey, "--port", s.socket,
+	p.cmd = exec.Command(binary(t), "--access", AccessKey, "--secret", s.secret, "--port", s.socket,
 		"--health", "/health", "--quiet", "posix", s.dir)
 	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
