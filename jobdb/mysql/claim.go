@@ -12,8 +12,9 @@ import (
 	"centrifuge/jobdb"
 )
 
-// lockName names the lock that marks the connection that writes to a schema.
-const lockName = `CONCAT('centrifuge.', MD5(DATABASE()))`
+// lockName names the lock that marks the connection that writes to a schema, in at
+// most 64 characters. MySQL has had no MD5() since 9.6.
+const lockName = `CONCAT('centrifuge.', LEFT(SHA2(DATABASE(), 256), 32))`
 
 // claim makes a connection the only one that writes. An earlier writer may have
 // vanished in the middle of a transaction, frozen or cut off, and the server would

@@ -5,7 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
+	"regexp"
 
 	mysql "github.com/go-sql-driver/mysql"
 
@@ -37,7 +37,9 @@ func dialect(epoch uint64) sqlbody.Dialect {
 
 // The numbers of the server's errors that are told apart.
 const (
+	errWrite           = 3
 	errDiskFull        = 1021
+	errOnWrite         = 1026
 	errGeneralEngine   = 1030
 	errNotKeyfile      = 1034
 	errReadOnlyTable   = 1036
@@ -57,6 +59,9 @@ const (
 	errTableCorrupt    = 1877
 	errReadOnlyMode    = 1836
 )
+
+// noSpace is how the server tells that the system said ENOSPC, which is 28.
+var noSpace = regexp.MustCompile(`(?i)\b(error|errno|errcode):? 28\b`)
 
 // explain follows what InnoDB does on each kind of failure. What fails before the
 // COMMIT is rolled back, by us or by the server when the connection ends. After
@@ -91,8 +96,8 @@ func explain(err error, committing bool) error {
 		return fmt.Errorf("a value does not fit the server's max_allowed_packet: %w", err)
 	case errNotKeyfile, errUnknownColumn, errNoSuchTable, errIndexCorrupt, errTableCorrupt:
 		return fmt.Errorf("%w: %w", jobdb.ErrCorrupt, err)
-	case errGeneralEngine:
-		if strings.Contains(e.Message, "error 28 ") { // ENOSPC
+	case errGeneralEngine, errWrite, errOnWrite: // the latter of a file of the binary log
+		if noSpace.MatchString(e.Message) {
 			return fmt.Errorf("%w: %w", jobdb.ErrFull, err)
 		}
 	}

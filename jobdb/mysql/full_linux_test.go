@@ -14,7 +14,7 @@ import (
 // everywhere.
 func TestFullDisk(t *testing.T) {
 	folder := t.TempDir()
-	if err := unix.Mount("tmpfs", folder, "tmpfs", 0, "size=100m"); err != nil {
+	if err := unix.Mount("tmpfs", folder, "tmpfs", 0, "size=400m"); err != nil {
 		t.Logf("mount a small file system: %v", err)
 		return
 	}
@@ -23,11 +23,9 @@ func TestFullDisk(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	server := mysqltest.StartIn(t, filepath.Join(folder, "data"), "--skip-log-bin") // in which a commit would wait for room
 	ballast := filepath.Join(folder, "ballast")
-	if err := os.WriteFile(ballast, make([]byte, 16<<20), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	server := mysqltest.StartIn(t, filepath.Join(folder, "data"))
+	leaveRoom(t, ballast, 24<<20)
 	o := options(server, server.Address)
 	db := mustOpen(t, o)
 	refused, accepted := fillUp(t, db)
@@ -42,5 +40,22 @@ func TestFullDisk(t *testing.T) {
 	server.Restart()
 	if n, want := count(t, mustOpen(t, o.with(2))), accepted+len(refused.Jobs); n != want {
 		t.Errorf("%d jobs after the server's death, want %d", n, want)
+	}
+}
+
+// leaveRoom has a file take all but so many bytes of what its file system has left.
+func leaveRoom(t *testing.T, path string, bytes int64) {
+	t.Helper()
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var disk unix.Statfs_t
+	if err := unix.Fstatfs(int(file.Fd()), &disk); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Fallocate(int(file.Fd()), 0, 0, int64(disk.Bavail)*disk.Bsize-bytes); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -61,7 +61,7 @@ func TestPasswordFile(t *testing.T) {
 	db := mustOpen(t, o)
 	var l load
 	mustCommit(t, db, l.batch(t, 1))
-	mustExec(t, server.Root(), `SET PASSWORD FOR '`+mysqltest.User+`'@'127.0.0.1' = PASSWORD('another')`)
+	mustExec(t, server.Root(), `ALTER USER '`+mysqltest.User+`'@'127.0.0.1' IDENTIFIED BY 'another'`)
 	write("another")
 	server.Restart()
 	mustCommit(t, db, l.batch(t, 1))
@@ -128,7 +128,7 @@ func TestWarnings(t *testing.T) {
 		want, deny []string
 	}{
 		{nil, nil, []string{flush, sync}},
-		{[]string{"--sync-binlog=0"}, nil, []string{flush, sync}},
+		{[]string{"--skip-log-bin", "--sync-binlog=0"}, nil, []string{flush, sync}},
 		{[]string{"--innodb-flush-log-at-trx-commit=2"}, []string{flush}, []string{sync}},
 		{[]string{"--log-bin=log", "--sync-binlog=0"}, []string{sync}, []string{flush}},
 		{[]string{"--log-bin=log", "--sync-binlog=1"}, nil, []string{flush, sync}},

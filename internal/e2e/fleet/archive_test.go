@@ -3,6 +3,8 @@ package fleet
 import (
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"centrifuge/archive/s3/s3test"
@@ -11,10 +13,22 @@ import (
 // refusal is what is logged when nothing can be archived.
 const refusal = "the archive refused an object; its jobs stay archiving"
 
-// S3 is down, wants less, and refuses the credentials. What is to be archived waits
-// for as long, and is seen to; everything else goes on.
+// S3 is down, wants less, and refuses the credentials, which are replaced in their
+// file. What is to be archived waits for as long, and is seen to; everything else
+// goes on.
 func TestArchive(t *testing.T) {
 	store := s3test.Start(t)
+	keys := filepath.Join(t.TempDir(), "keys")
+	writeKeys := func(secret string) {
+		profile := "[default]\naws_access_key_id = " + s3test.AccessKey + "\naws_secret_access_key = " + secret + "\n"
+		if err := os.WriteFile(keys, []byte(profile), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	writeKeys(s3test.SecretKey)
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", keys)
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
 	place := url.Values{"endpoint": {store.Proxy.URL()}, "path-style": {"true"}, "region": {"us-east-1"}}
 	f := newFleet(t, ground{archive: "s3://" + s3test.BucketName + "/jobs?" + place.Encode()})
 	f.manager("manager")
@@ -29,6 +43,11 @@ func TestArchive(t *testing.T) {
 			"slow down",
 			func() { store.Proxy.Fail(func(*http.Request) s3test.Fault { return s3test.SlowDown }) },
 			func() { store.Proxy.Fail(nil) },
+		},
+		{
+			"keys replaced",
+			func() { store.Rekey(t, "another secret") },
+			func() { writeKeys("another secret") },
 		},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
@@ -46,9 +65,10 @@ func TestArchive(t *testing.T) {
 
 	// Who has the wrong credentials is replaced by who has the right ones.
 	f.T = t
+	t.Setenv("AWS_ACCESS_KEY_ID", s3test.AccessKey)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "wrong")
 	wrong := f.director("wrong")
-	t.Setenv("AWS_SECRET_ACCESS_KEY", s3test.SecretKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "another secret")
 	a.stop()
 	b.stop()
 	l := f.startLoad()

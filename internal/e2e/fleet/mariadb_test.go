@@ -116,7 +116,7 @@ func TestMariaDBGone(t *testing.T) {
 // The disk of the server fills up, where mounting a small one is allowed.
 func TestMariaDBFull(t *testing.T) {
 	disk := t.TempDir()
-	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=160m"); err != nil {
+	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=400m"); err != nil {
 		t.Logf("mount a small file system: %v", err)
 		return
 	}

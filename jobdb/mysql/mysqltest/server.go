@@ -7,6 +7,7 @@ import (
 	"net"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -22,13 +23,13 @@ const (
 	// Password is the user's.
 	Password = "correct horse"
 
-	logSize  = "32M"
+	logSize  = "32M"           // of InnoDB's log
 	patience = 60 * time.Second // for a server to start or end
 )
 
-var errNoServer = errors.New("no MariaDB server to test with")
+var errNoServer = errors.New("no server to test with: make mariadb, or make mysql, installs one")
 
-// Server is a MariaDB server. Its methods are for the test's goroutine.
+// Server is a MariaDB or MySQL server. Its methods are for the test's goroutine.
 type Server struct {
 	// Address is the server's host and port. They stay when it is started again.
 	Address string
@@ -43,7 +44,7 @@ type Server struct {
 }
 
 // Start starts a server with the further flags, and ends it when the test does.
-// The test fails if there is no MariaDB: `make mariadb` installs it.
+// The test fails if there is no server.
 func Start(tb testing.TB, flags ...string) *Server {
 	tb.Helper()
 	return StartIn(tb, filepath.Join(tb.TempDir(), "data"), flags...)
@@ -123,18 +124,19 @@ func (s *Server) start() {
 		s.tb.Fatal(err)
 	}
 	s.log = newStartLog()
-	s.process = exec.Command(program("mariadbd"), append([]string{ //nolint:noctx // Kill ends it, and waits
+	p := chosen()
+	s.process = exec.Command(p.server, slices.Concat([]string{ //nolint:noctx // Kill ends it, and waits
 		"--no-defaults", "--user=" + name, "--datadir=" + s.folder, "--bind-address=" + host, "--port=" + port,
 		"--socket=socket", "--pid-file=pid", // both in the data folder
 		"--tmpdir=" + s.folder,
 		"--skip-name-resolve", "--performance-schema=off",
-		"--innodb-log-file-size=" + logSize, "--innodb-buffer-pool-size=64M",
-	}, s.flags...)...)
+		"--innodb-buffer-pool-size=64M",
+	}, p.flags, s.flags)...)
 	s.process.Stderr = s.log
 	s.process.SysProcAttr = dieWithParent()
 	if err := s.process.Start(); err != nil {
 		s.process = nil
-		s.tb.Fatalf("%v (make mariadb installs it): %v", errNoServer, err)
+		s.tb.Fatalf("%v: %v", errNoServer, err)
 	}
 	ended := make(chan error, 1)
 	go func(p *exec.Cmd) { ended <- p.Wait() }(s.process)
@@ -146,9 +148,9 @@ func (s *Server) start() {
 	case <-s.log.ready:
 	case err := <-s.ended:
 		s.process = nil
-		s.tb.Fatalf("mariadbd ended: %v\n%s", err, s.log)
+		s.tb.Fatalf("the server ended: %v\n%s", err, s.log)
 	case <-timeout.C:
-		s.tb.Fatalf("mariadbd is not ready\n%s", s.log)
+		s.tb.Fatalf("the server is not ready\n%s", s.log)
 	}
 }
 
@@ -156,14 +158,14 @@ func (s *Server) start() {
 func (s *Server) end(signal syscall.Signal) {
 	s.tb.Helper()
 	if err := s.process.Process.Signal(signal); err != nil {
-		s.tb.Errorf("end mariadbd: %v", err)
+		s.tb.Errorf("end the server: %v", err)
 	}
 	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
 	select {
 	case <-s.ended:
 	case <-timeout.C:
-		s.tb.Errorf("mariadbd does not end\n%s", s.log)
+		s.tb.Errorf("the server does not end\n%s", s.log)
 	}
 	s.process = nil
 }

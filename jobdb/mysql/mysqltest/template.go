@@ -1,6 +1,7 @@
 // Package mysqltest starts MariaDB servers for tests: real ones, each on a free
 // port of the loopback interface with a data folder of its own, ended with the
-// test. It also has a [Proxy] to put between a server and its clients.
+// test. They are MySQL's if the environment variable MYSQLD names its program. It
+// also has a [Proxy] to put between a server and its clients.
 package mysqltest
 
 import (
@@ -63,12 +64,8 @@ func makeTemplate(folder string) error {
 	if err != nil {
 		return err
 	}
-	install := exec.Command(program("mariadb-install-db"), "--no-defaults", "--user="+name, //nolint:noctx // nothing to cancel it for
-		"--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size="+logSize, "--datadir="+folder)
-	// A server that starts removes the temporary tables that it finds, whosever they are.
-	install.Env = append(os.Environ(), "TMPDIR="+filepath.Dir(folder))
-	if output, err := install.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w (make mariadb installs it): %w: %s", errNoServer, err, output)
+	if output, err := chosen().install(name, folder); err != nil {
+		return fmt.Errorf("%w: %w: %s", errNoServer, err, output)
 	}
 	return nil
 }
