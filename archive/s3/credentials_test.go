@@ -78,36 +78,29 @@ const (
 // Keys that are replaced while a Bucket is open are used: at once by the end of the
 // old ones, if they tell it, and else after the store has refused these.
 func TestKeysAreReplaced(t *testing.T) {
-	process := func(secret, ends string) string {
-		return fmt.Sprintf(`{"Version": 1, "AccessKeyId": %q, "SecretAccessKey": %q%s}`, s3test.AccessKey, secret, ends)
-	}
-	profile := func(secret string) string {
-		return fmt.Sprintf("[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", s3test.AccessKey, secret)
-	}
 	for _, test := range []struct {
 		name    string
-		config  string // of the SDK; KEYS is the file that is replaced
-		text    func(secret string) string
-		refused bool
+		format  string // of the file of keys, for the access key and the secret
+		command bool   // the file is what a command prints
+		refused bool   // the old keys are used once more
 	}{
-		{"of a command, that end", "[default]\ncredential_process = cat KEYS\n",
-			func(secret string) string { return process(secret, `, "Expiration": "`+past+`"`) }, false},
-		{"of a command, that end late", "[default]\ncredential_process = cat KEYS\n",
-			func(secret string) string { return process(secret, `, "Expiration": "`+future+`"`) }, true},
-		{"of a command, that do not end", "[default]\ncredential_process = cat KEYS\n",
-			func(secret string) string { return process(secret, "") }, true},
-		{"of a file", "", profile, true},
+		{"of a command, that end", `{"Version": 1, "AccessKeyId": %q, "SecretAccessKey": %q, "Expiration": "` + past + `"}`, true, false},
+		{"of a command, that end late", `{"Version": 1, "AccessKeyId": %q, "SecretAccessKey": %q, "Expiration": "` + future + `"}`, true, true},
+		{"of a command, that do not end", `{"Version": 1, "AccessKeyId": %q, "SecretAccessKey": %q}`, true, true},
+		{"of a file", "[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", false, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			server := s3test.Start(t)
 			folder := t.TempDir()
 			keys, config := filepath.Join(folder, "keys"), filepath.Join(folder, "config")
-			write(t, keys, test.text(s3test.SecretKey))
-			write(t, config, strings.ReplaceAll(test.config, "KEYS", keys))
+			replace := func(secret string) { write(t, keys, fmt.Sprintf(test.format, s3test.AccessKey, secret)) }
+			replace(s3test.SecretKey)
 			t.Setenv("AWS_ACCESS_KEY_ID", "")
 			t.Setenv("AWS_SECRET_ACCESS_KEY", "")
-			t.Setenv("AWS_CONFIG_FILE", config)
-			if test.config == "" {
+			if test.command {
+				write(t, config, "[default]\ncredential_process = cat "+keys+"\n")
+				t.Setenv("AWS_CONFIG_FILE", config)
+			} else {
 				t.Setenv("AWS_SHARED_CREDENTIALS_FILE", keys)
 			}
 			b := server.Open(t, "")
@@ -121,11 +114,11 @@ func TestKeysAreReplaced(t *testing.T) {
 			if err := b.Put(t.Context(), "b", nil); err == nil || strings.Contains(err.Error(), "secret") {
 				t.Errorf("put without keys: %v", err)
 			}
-			write(t, keys, test.text("another secret"))
+			replace("another secret")
 			mustPut(t, b, "b")
 
 			server.Rekey(t, "a third secret")
-			write(t, keys, test.text("a third secret"))
+			replace("a third secret")
 			err := b.Put(t.Context(), "c", nil)
 			if refused := err != nil; refused != test.refused {
 				t.Errorf("put with keys that were replaced before: %v", err)

@@ -23,7 +23,7 @@ const (
 	// Password is the user's.
 	Password = "correct horse"
 
-	logSize  = "32M"           // of InnoDB's log
+	logSize  = "32M"            // of InnoDB's log
 	patience = 60 * time.Second // for a server to start or end
 )
 
