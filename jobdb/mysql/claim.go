@@ -13,7 +13,7 @@ import (
 )
 
 // lockName names the lock that marks the connection that writes to a schema, in at
-// most 64 characters. MySQL has had no MD5() since 9.6.
+// most 64 characters. MySQL 9.7 has no MD5().
 const lockName = `CONCAT('centrifuge.', LEFT(SHA2(DATABASE(), 256), 32))`
 
 // claim makes a connection the only one that writes. An earlier writer may have

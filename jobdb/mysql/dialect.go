@@ -96,7 +96,7 @@ func explain(err error, committing bool) error {
 		return fmt.Errorf("a value does not fit the server's max_allowed_packet: %w", err)
 	case errNotKeyfile, errUnknownColumn, errNoSuchTable, errIndexCorrupt, errTableCorrupt:
 		return fmt.Errorf("%w: %w", jobdb.ErrCorrupt, err)
-	case errGeneralEngine, errWrite, errOnWrite: // the latter of a file of the binary log
+	case errGeneralEngine, errWrite, errOnWrite: // of writing to a file, as the binary log's
 		if noSpace.MatchString(e.Message) {
 			return fmt.Errorf("%w: %w", jobdb.ErrFull, err)
 		}

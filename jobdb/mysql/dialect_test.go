@@ -9,7 +9,7 @@ import (
 	"centrifuge/jobdb"
 )
 
-// What servers said of a full disk and of other troubles with files.
+// The forms in which servers tell of a full disk and of other troubles with files.
 func TestExplainFullDisk(t *testing.T) {
 	for _, test := range []struct {
 		number  uint16
