@@ -116,7 +116,7 @@ func (d *Director) dropped(w *owned) {
 	defer d.mu.Unlock()
 	d.mu.retiring = slices.DeleteFunc(d.mu.retiring, func(r *owned) bool { return r == w })
 	if w.installed.Load() {
-		d.mu.past.add(&w.ledger)
+		d.mu.past.Add(&w.ledger)
 	}
 }
 

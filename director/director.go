@@ -34,6 +34,7 @@ type Director struct {
 	orders  *orders
 	owner   atomic.Pointer[owned]  // of the JobDB that takes intake, the last one if none does
 	status  atomic.Pointer[string] // why there is none
+	parts   atomic.Int64           // of Share; 0 until it is called
 
 	changed  chan struct{}       // capacity 1: a JobDB was let go of
 	cycling  chan struct{}       // capacity 1: holds a token while the owner is being replaced

@@ -65,7 +65,7 @@ func direct(t *testing.T) (address string) {
 			t.Errorf("the Director ended with: %v", err)
 		}
 	})
-	address = serve(t, Options{Backends: Backends{Jobs: d, Queues: d, Archive: d, Ledger: d}, Ready: d.Ready})
+	address = serve(t, Options{Backends: Backends{Jobs: d, Queues: newAlone(d), Archive: d, Ledger: newAlone(d)}, Ready: d.Ready})
 	select {
 	case <-serving:
 	case err := <-ended:

@@ -284,13 +284,13 @@ func TestNothingIsDoneWithoutTheLog(t *testing.T) {
 	backend := &fake{}
 	guarded := Guard(backend.backends(), log)
 	ctx := access.With(t.Context(), access.Local())
-	if _, err := guarded.Queues.Retry(ctx, schedule.Selector{Source: "s"}); err == nil { // JSON has no year 10000
+	if _, _, err := guarded.Queues.Retry(ctx, schedule.Selector{Source: "s"}); err == nil { // JSON has no year 10000
 		t.Error("it was done, or said to be")
 	}
 	if asked := backend.asked(); asked != nil {
 		t.Errorf("it was done: %v", asked)
 	}
-	if _, err := guarded.Queues.Retry(t.Context(), schedule.Selector{Source: "s"}); err == nil {
+	if _, _, err := guarded.Queues.Retry(t.Context(), schedule.Selector{Source: "s"}); err == nil {
 		t.Error("nobody did something")
 	} else if denied := new(access.DeniedError); errors.As(err, &denied) {
 		t.Error("a refusal was told that could not be written down")

@@ -10,10 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"centrifuge/archive"
 	"centrifuge/cmd/centrifuge/config"
-	"centrifuge/director"
-	"centrifuge/rpc"
 )
 
 // roleOptions are those of a process of a fleet.
@@ -80,8 +77,8 @@ func runDirector(ctx context.Context, o *roleOptions, logger *slog.Logger) (err 
 	served, register := s.register(o.advertise)
 	s.serving = served
 	s.besides = append(s.besides, register)
-	s.join = func(context.Context, *serveOptions, *director.Director, archive.Bucket, string, *rpc.Backends) error {
-		return nil
+	if err := s.joinOthers(o); err != nil {
+		return err
 	}
 	return serveDirector(ctx, &o.serveOptions, s.fleet, listener, tracer, logger)
 }

@@ -22,7 +22,6 @@ import (
 	"centrifuge/director"
 	"centrifuge/rpc"
 	"centrifuge/schedule"
-	"centrifuge/visibility/alert"
 )
 
 func newServe() *cobra.Command {
@@ -123,7 +122,7 @@ func serveDirector(
 		Name:      f.owner.Name,
 		Acquire:   f.acquire,
 		Released:  f.released,
-		Serving:   f.serving,
+		Serving:   f.serve,
 		Past:      f.findPast,
 		Deliverer: tracer.deliverer(deliverer),
 		Archive:   archive.New(store),
@@ -144,17 +143,20 @@ func serveDirector(
 	if err != nil {
 		return err
 	}
-	watch, err := newWatch(o.alertRules, d, past, log, logger)
+	f.together(d)
+	backends := rpc.Backends{
+		Jobs: d, Queues: f.all, Archive: d, Search: f.all, Director: d, Name: f.owner.Name,
+	}
+	if err := f.join(ctx, o, d, store, listener.Addr().String(), &backends); err != nil {
+		return err
+	}
+	watch, err := f.watch(o.alertRules, d, backends.Ledger, past, log)
 	if err != nil {
 		return err
 	}
 	defer runWatch(ctx, watch)()
-	backends := served(d, past, watch)
-	backends.Director, backends.Name = d, f.owner.Name
-	if err := f.join(ctx, o, d, store, listener.Addr().String(), &backends); err != nil {
-		return err
-	}
-	server, err := newServer(o, d, f.collectors, backends, past, watch, log, tracer, logger)
+	f.tell(&backends, d, past, watch)
+	server, err := newServer(o, d, f, backends, past, log, tracer, logger)
 	if err != nil {
 		return err
 	}
@@ -220,7 +222,7 @@ func newDeliverer(o *serveOptions, past *history) (*delivery.Client, error) {
 }
 
 func newServer(
-	o *serveOptions, d *director.Director, besides []prometheus.Collector, backends rpc.Backends, past *history, watch *alert.Watch, log *audit.Log, tracer *tracer, logger *slog.Logger,
+	o *serveOptions, d *director.Director, f *fleet, backends rpc.Backends, past *history, log *audit.Log, tracer *tracer, logger *slog.Logger,
 ) (*rpc.Server, error) {
 	entrance, err := openEntrance(&o.access, o.tokenFile, o.dataDir, log, logger)
 	if err != nil {
@@ -229,7 +231,7 @@ func newServer(
 	registry := prometheus.NewRegistry()
 	for _, c := range append([]prometheus.Collector{
 		d.Collector(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	}, besides...) {
+	}, f.collectors...) {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
@@ -238,13 +240,13 @@ func newServer(
 	if err != nil {
 		return nil, err
 	}
-	pages, err := newDashboard(d, backends, door, past, watch, log, entrance.signOutPath(), logger)
+	pages, err := newDashboard(backends, door, past, log, entrance.signOutPath(), logger)
 	if err != nil {
 		return nil, err
 	}
 	options := rpc.Options{
 		Backends:       backends,
-		Ready:          d.Ready,
+		Ready:          f.ready(d),
 		Registry:       registry,
 		Version:        versionName(),
 		OpenMetrics:    o.openMetrics,

@@ -21,8 +21,12 @@ type Options struct {
 	Rules   Rules
 	History History
 
-	// Facts tells how the Director stands.
+	// Facts tells how the Director stands, or the Directors.
 	Facts func(context.Context) (Facts, error)
+
+	// Leads, if given, reports whether this watch is to look, where one of several does.
+	// When it is not, it has no alerts.
+	Leads func() bool
 
 	// Streaks returns the runs of refusals that are at least so long.
 	Streaks func(least int64) []visibility.Streak
@@ -90,10 +94,23 @@ func (w *Watch) Run(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		if w.o.Leads != nil && !w.o.Leads() {
+			w.forget()
+			continue
+		}
 		if err := w.Look(ctx); err != nil && ctx.Err() == nil {
 			w.o.Logger.Warn("alerts could not be looked for", "error", err)
 		}
 	}
+}
+
+// forget leaves the alerts to whoever looks now.
+func (w *Watch) forget() {
+	clear(w.paused)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.mu.alerts)
+	w.mu.ended = nil
 }
 
 // Look applies the rules once.

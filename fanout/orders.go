@@ -1,0 +1,91 @@
+package fanout
+
+import (
+	"context"
+	"time"
+
+	"centrifuge"
+	"centrifuge/jobdb"
+	"centrifuge/schedule"
+)
+
+// Policy returns what was last said of exactly this scope, of all that is known.
+func (f *Fleet) Policy(ctx context.Context, scope centrifuge.QueueKey) (centrifuge.QueuePolicy, Reach, error) {
+	if f.o.Others == nil {
+		policy, err := f.o.Own.Policy(scope)
+		return policy, Reach{Directors: 1}, err
+	}
+	if _, err := f.o.Own.Policy(scope); invalid(err) {
+		return centrifuge.QueuePolicy{}, Reach{}, err
+	}
+	answers, reach, err := ask(ctx, f, f.members(), func(ctx context.Context, m Member) (Survey, error) {
+		return m.Survey(ctx, Question{Selector: schedule.Selector(scope)})
+	})
+	var latest jobdb.Policy
+	for _, a := range answers {
+		if a.value.Said.Time.After(latest.Time) {
+			latest = a.value.Said
+		}
+	}
+	return latest.Policy, reach, err
+}
+
+// SetPolicy replaces the policy of a scope. When it returns, that is durable and in
+// force at each Director that it reached; the others learn of it when they can be
+// reached. It is the latest that was said of the scope, whatever their clocks say.
+func (f *Fleet) SetPolicy(ctx context.Context, scope centrifuge.QueueKey, policy centrifuge.QueuePolicy) (Reach, error) {
+	own := f.o.Own.SetPolicy(ctx, scope, policy)
+	if f.o.Others == nil || invalid(own) {
+		return Reach{Directors: 1}, own
+	}
+	said := jobdb.Policy{Scope: scope, Policy: policy, Time: f.o.Now().UTC().Truncate(time.Millisecond)}
+	if own == nil {
+		if latest, err := f.o.Own.Said(scope); err == nil {
+			said.Time = latest.Time
+		}
+	}
+	members := f.members()
+	for {
+		answers, reach, err := ask(ctx, f, members, func(ctx context.Context, m Member) ([]jobdb.Policy, error) {
+			return m.Learn(ctx, said)
+		})
+		if err != nil {
+			return reach, err
+		}
+		latest := said.Time.Add(-time.Millisecond)
+		for _, a := range answers {
+			for _, instead := range a.value {
+				if instead.Time.After(latest) {
+					latest = instead.Time
+				}
+			}
+		}
+		if latest.Before(said.Time) {
+			return reach, nil
+		}
+		said.Time = latest.Add(time.Millisecond)
+	}
+}
+
+// Retry makes the waiting jobs of queues due now, and returns how many. What arrives
+// later at a Director that it reached obeys too, as [director.Director.Retry] has it.
+func (f *Fleet) Retry(ctx context.Context, sel schedule.Selector) (int, Reach, error) {
+	return f.order(ctx, sel, false)
+}
+
+// Expire sends the unfinished jobs of queues to the archive, and returns how many. It
+// reaches as far as Retry does.
+func (f *Fleet) Expire(ctx context.Context, sel schedule.Selector) (int, Reach, error) {
+	return f.order(ctx, sel, true)
+}
+
+func (f *Fleet) order(ctx context.Context, sel schedule.Selector, expire bool) (jobs int, reach Reach, err error) {
+	answers, reach, err := ask(ctx, f, f.members(), func(ctx context.Context, m Member) (int, error) { return m.Order(ctx, sel, expire) })
+	if err != nil {
+		return 0, reach, err
+	}
+	for _, a := range answers {
+		jobs += a.value
+	}
+	return jobs, reach, nil
+}
