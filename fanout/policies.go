@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,7 +43,7 @@ func (f *Fleet) Look() {
 }
 
 // Learned is closed when the Director of this process has learned, for the first time,
-// the policies of all others that answer.
+// the policies of all others that answer. It waits until it is known who they are.
 func (f *Fleet) Learned() <-chan struct{} { return f.learned }
 
 // learn learns once, and says what stood in the way.
@@ -56,7 +57,8 @@ func (f *Fleet) learn(ctx context.Context) (problem string) {
 	defer cancel()
 	var mu sync.Mutex
 	var asking sync.WaitGroup
-	for _, m := range f.o.Others() {
+	others := f.o.Others()
+	for _, m := range others {
 		asking.Go(func() {
 			policies, err := m.policies(ctx, known)
 			if err == nil && len(policies) > 0 {
@@ -70,7 +72,9 @@ func (f *Fleet) learn(ctx context.Context) (problem string) {
 		})
 	}
 	asking.Wait()
-	f.once.Do(func() { close(f.learned) })
+	if !slices.ContainsFunc(others, func(m Member) bool { return m.Err != nil }) {
+		f.once.Do(func() { close(f.learned) })
+	}
 	return problem
 }
 

@@ -177,7 +177,7 @@ func TestADirectorBehindTheServer(t *testing.T) {
 		}
 	}
 	var changed struct{ Jobs, Replayed, Skipped string }
-	ask(t, address, "QueueService/SetPolicy", `{"selector": {"destination": "down"}, "policy": {"paused": true}}`, "{}", &changed)
+	ask(t, address, "QueueService/SetPolicy", `{"selector": {"destination": "down"}, "policy": {"paused": true}}`, `"directors":1`, &changed)
 	ask(t, address, "QueueService/Expire", `{"selector": {"destination": "down"}}`, "jobs", &changed)
 	if changed.Jobs != "1" {
 		t.Errorf("%s jobs expired", changed.Jobs)

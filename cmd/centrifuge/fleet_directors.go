@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -26,6 +27,7 @@ type roster struct {
 	mu struct {
 		sync.Mutex
 		others []consul.Service // by name
+		known  bool             // whether Consul has told
 	}
 }
 
@@ -36,21 +38,27 @@ func (r *roster) watch(ctx context.Context, changed func(directors int)) error {
 		others := slices.DeleteFunc(slices.Clone(living), func(s consul.Service) bool { return s.Meta[nameKey] == r.own })
 		slices.SortFunc(others, func(a, b consul.Service) int { return cmp.Compare(a.Meta[nameKey], b.Meta[nameKey]) })
 		r.mu.Lock()
-		r.mu.others = others
+		r.mu.others, r.mu.known = others, true
 		r.mu.Unlock()
 		changed(1 + len(others))
 	})
 }
 
-func (r *roster) living() []consul.Service {
+// errUnlisted is why nobody of the others can be asked.
+var errUnlisted = errors.New("Consul has not told yet which Directors there are")
+
+func (r *roster) living() (others []consul.Service, known bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.mu.others
+	return r.mu.others, r.mu.known
 }
 
 // members are the others, to be asked. One that cannot be is among them, and says why.
 func (r *roster) members() []fanout.Member {
-	living := r.living()
+	living, known := r.living()
+	if !known {
+		return []fanout.Member{{Name: "?", Err: errUnlisted}}
+	}
 	members := make([]fanout.Member, len(living))
 	for i, s := range living {
 		peer, err := r.peers.peer(s.Meta[urlKey])

@@ -85,7 +85,8 @@ func (w *watching) streaks(own []visibility.Streak, least int64) []visibility.St
 	ctx, cancel := context.WithTimeout(context.Background(), statusPatience)
 	defer cancel()
 	var asking sync.WaitGroup
-	for _, s := range w.roster.living() {
+	living, _ := w.roster.living()
+	for _, s := range living {
 		asking.Go(func() {
 			peer, err := w.roster.peers.peer(s.Meta[urlKey])
 			if err != nil {

@@ -224,8 +224,11 @@ func newDeliverer(o *serveOptions, past *history) (*delivery.Client, error) {
 func newServer(
 	o *serveOptions, d *director.Director, f *fleet, backends rpc.Backends, past *history, log *audit.Log, tracer *tracer, logger *slog.Logger,
 ) (*rpc.Server, error) {
-	entrance, err := openEntrance(&o.access, o.tokenFile, o.dataDir, log, logger)
+	entrance, err := openEntrance(&o.access, o.tokenFile, log, logger)
 	if err != nil {
+		return nil, err
+	}
+	if err := entrance.openKeys(&o.access, o.dataDir, logger); err != nil {
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
