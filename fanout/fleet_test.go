@@ -301,3 +301,25 @@ func TestAlone(t *testing.T) {
 		t.Errorf("it has %s", got)
 	}
 }
+
+// A Director that has a JobDB and is not listed is not reached by an order, though
+// nobody could be asked.
+func TestOrdersNameWhoIsNotListed(t *testing.T) {
+	_, one, two := pair(t)
+	f := New(Options{
+		Name: "one", Own: one, Others: func() []Member { return []Member{{Name: "two", Director: Own{two}}} },
+		Adrift: func(context.Context) ([]Missing, error) {
+			return []Missing{
+				{Director: "one", JobDB: "jobdb-000001"}, {Director: "two", JobDB: "jobdb-000002"},
+				{Director: "frozen", JobDB: "jobdb-000003", Why: "nobody has it"}, {JobDB: "jobdb-000004", Why: "on its way"},
+			}, nil
+		},
+	})
+	want := Reach{Directors: 2, Missing: []Missing{{Director: "frozen", JobDB: "jobdb-000003", Why: "nobody has it"}}}
+	if reach, err := f.SetPolicy(t.Context(), key("d", "s"), centrifuge.QueuePolicy{Paused: true}); err != nil || !reflect.DeepEqual(reach, want) {
+		t.Errorf("a policy reached %+v, %v", reach, err)
+	}
+	if _, reach, err := f.Retry(t.Context(), schedule.Selector{Source: "s"}); err != nil || !reflect.DeepEqual(reach, want) {
+		t.Errorf("an order reached %+v, %v", reach, err)
+	}
+}

@@ -44,6 +44,7 @@ func (f *Fleet) SetPolicy(ctx context.Context, scope centrifuge.QueueKey, policy
 			said.Time = latest.Time
 		}
 	}
+	absent := f.absent(ctx)
 	members := f.members()
 	for {
 		answers, reach, err := ask(ctx, f, members, func(ctx context.Context, m Member) ([]jobdb.Policy, error) {
@@ -61,6 +62,7 @@ func (f *Fleet) SetPolicy(ctx context.Context, scope centrifuge.QueueKey, policy
 			}
 		}
 		if latest.Before(said.Time) {
+			reach.add(<-absent)
 			return reach, nil
 		}
 		said.Time = latest.Add(time.Millisecond)
@@ -80,6 +82,7 @@ func (f *Fleet) Expire(ctx context.Context, sel schedule.Selector) (int, Reach, 
 }
 
 func (f *Fleet) order(ctx context.Context, sel schedule.Selector, expire bool) (jobs int, reach Reach, err error) {
+	absent := f.absent(ctx)
 	answers, reach, err := ask(ctx, f, f.members(), func(ctx context.Context, m Member) (int, error) { return m.Order(ctx, sel, expire) })
 	if err != nil {
 		return 0, reach, err
@@ -87,5 +90,33 @@ func (f *Fleet) order(ctx context.Context, sel schedule.Selector, expire bool) (
 	for _, a := range answers {
 		jobs += a.value
 	}
+	reach.add(<-absent)
 	return jobs, reach, nil
+}
+
+// absent finds out, while an order is given, which Directors have a JobDB and are not
+// known to live: they may have frozen, and come back. The channel gives one list.
+func (f *Fleet) absent(ctx context.Context) <-chan []Missing {
+	found := make(chan []Missing, 1)
+	if f.o.Adrift == nil {
+		found <- nil
+		return found
+	}
+	go func() {
+		s, err := f.Survey(ctx, Question{})
+		if err != nil {
+			s.Missing = nil // whom the order was given to says why
+		}
+		found <- s.Missing
+	}()
+	return found
+}
+
+// add adds the Directors that are not named yet.
+func (r *Reach) add(missing []Missing) {
+	for _, m := range missing {
+		if m.Director != "" {
+			r.Missing = append(r.Missing, unnamed(m, r.Missing)...)
+		}
+	}
 }
