@@ -45,6 +45,13 @@ func (f *Fleet) SetPolicy(ctx context.Context, scope centrifuge.QueueKey, policy
 		}
 	}
 	absent := f.absent(ctx)
+	reach, err := f.teach(ctx, said)
+	reach.add(<-absent)
+	return reach, err
+}
+
+// teach has all Directors learn a policy, as the latest of its scope.
+func (f *Fleet) teach(ctx context.Context, said jobdb.Policy) (Reach, error) {
 	members := f.members()
 	for {
 		answers, reach, err := ask(ctx, f, members, func(ctx context.Context, m Member) ([]jobdb.Policy, error) {
@@ -53,19 +60,17 @@ func (f *Fleet) SetPolicy(ctx context.Context, scope centrifuge.QueueKey, policy
 		if err != nil {
 			return reach, err
 		}
-		latest := said.Time.Add(-time.Millisecond)
+		later := false
 		for _, a := range answers {
 			for _, instead := range a.value {
-				if instead.Time.After(latest) {
-					latest = instead.Time
+				if !instead.Time.Before(said.Time) {
+					said.Time, later = instead.Time.Add(time.Millisecond), true
 				}
 			}
 		}
-		if latest.Before(said.Time) {
-			reach.add(<-absent)
+		if !later {
 			return reach, nil
 		}
-		said.Time = latest.Add(time.Millisecond)
 	}
 }
 
@@ -84,14 +89,11 @@ func (f *Fleet) Expire(ctx context.Context, sel schedule.Selector) (int, Reach, 
 func (f *Fleet) order(ctx context.Context, sel schedule.Selector, expire bool) (jobs int, reach Reach, err error) {
 	absent := f.absent(ctx)
 	answers, reach, err := ask(ctx, f, f.members(), func(ctx context.Context, m Member) (int, error) { return m.Order(ctx, sel, expire) })
-	if err != nil {
-		return 0, reach, err
-	}
 	for _, a := range answers {
 		jobs += a.value
 	}
 	reach.add(<-absent)
-	return jobs, reach, nil
+	return jobs, reach, err
 }
 
 // absent finds out, while an order is given, which Directors have a JobDB and are not

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"centrifuge"
@@ -238,4 +240,47 @@ func TestParseRules(t *testing.T) {
 	if err != nil || r.OldestWaiting.Above != 90*time.Minute || r.AuthStreak.Count != 25 || r.AuthStreak.Pause != 0 {
 		t.Errorf("%+v, %v", r, err)
 	}
+}
+
+// Of several watches one looks. What it knew it forgets when another does.
+func TestOneOfSeveralWatchesLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rules, err := alert.ParseRules([]byte("every: 1s\nledger: {for: 1s}\nnotify: [{url: https://example.com/}]"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var leads atomic.Bool
+		var told atomic.Int64
+		w := alert.New(alert.Options{
+			Rules: rules, Leads: leads.Load, History: &world{},
+			Facts:   func(context.Context) (alert.Facts, error) { return alert.Facts{Off: 1}, nil },
+			Streaks: func(int64) []visibility.Streak { return nil },
+			Notify: func(context.Context, alert.Notice) error {
+				told.Add(1)
+				return nil
+			},
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			w.Run(ctx)
+		}()
+		after := func(d time.Duration, alerts int, notices int64) {
+			t.Helper()
+			time.Sleep(d)
+			if got, err := w.Alerts(ctx); err != nil || len(got) != alerts || told.Load() != notices {
+				t.Errorf("%d notices, alerts %+v, %v; want %d and %d", told.Load(), got, err, notices, alerts)
+			}
+		}
+		after(10*time.Second, 0, 0)
+		leads.Store(true)
+		after(10*time.Second, 1, 1)
+		leads.Store(false)
+		after(10*time.Second, 0, 1)
+		leads.Store(true)
+		after(10*time.Second, 1, 2)
+		cancel()
+		<-ended
+	})
 }
