@@ -44,6 +44,7 @@ type Director struct {
 		sync.Mutex
 		start    func(*owned) // runs it; nil while Run does not
 		retiring []*owned     // the oldest first
+		next     *owned       // that is about to be the current one
 		past     Ledger       // of the JobDBs that were let go of, as it was then
 	}
 }

@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"centrifuge"
@@ -45,20 +46,20 @@ func (f *Fleet) SetPolicy(ctx context.Context, scope centrifuge.QueueKey, policy
 		}
 	}
 	absent := f.absent(ctx)
-	reach, err := f.teach(ctx, said)
-	reach.add(<-absent)
+	answers, reach, err := f.teach(ctx, said)
+	add(&reach, answers, <-absent)
 	return reach, err
 }
 
 // teach has all Directors learn a policy, as the latest of its scope.
-func (f *Fleet) teach(ctx context.Context, said jobdb.Policy) (Reach, error) {
+func (f *Fleet) teach(ctx context.Context, said jobdb.Policy) ([]answer[[]jobdb.Policy], Reach, error) {
 	members := f.members()
 	for {
 		answers, reach, err := ask(ctx, f, members, func(ctx context.Context, m Member) ([]jobdb.Policy, error) {
 			return m.Learn(ctx, said)
 		})
 		if err != nil {
-			return reach, err
+			return nil, reach, err
 		}
 		later := false
 		for _, a := range answers {
@@ -69,7 +70,7 @@ func (f *Fleet) teach(ctx context.Context, said jobdb.Policy) (Reach, error) {
 			}
 		}
 		if !later {
-			return reach, nil
+			return answers, reach, nil
 		}
 	}
 }
@@ -92,7 +93,7 @@ func (f *Fleet) order(ctx context.Context, sel schedule.Selector, expire bool) (
 	for _, a := range answers {
 		jobs += a.value
 	}
-	reach.add(<-absent)
+	add(&reach, answers, <-absent)
 	return jobs, reach, err
 }
 
@@ -114,11 +115,12 @@ func (f *Fleet) absent(ctx context.Context) <-chan []Missing {
 	return found
 }
 
-// add adds the Directors that are not named yet.
-func (r *Reach) add(missing []Missing) {
-	for _, m := range missing {
-		if m.Director != "" {
-			r.Missing = append(r.Missing, unnamed(m, r.Missing)...)
+// add adds to whom an order did not reach the Directors that are absent. One that took
+// the order is not among them, whatever became of its JobDB.
+func add[T any](reach *Reach, took []answer[T], absent []Missing) {
+	for _, m := range absent {
+		if m.Director != "" && !slices.ContainsFunc(took, func(a answer[T]) bool { return a.from == m.Director }) {
+			reach.Missing = append(reach.Missing, unnamed(m, reach.Missing)...)
 		}
 	}
 }

@@ -20,13 +20,10 @@ var _ Director = Own{}
 
 // Survey implements [Director].
 func (o Own) Survey(_ context.Context, q Question) (s Survey, err error) {
-	ledgers, err := o.Ledgers()
-	if err != nil {
+	if _, err := o.Ledgers(); err != nil { // it has none that it could speak for
 		return s, err
 	}
-	for i := range ledgers {
-		s.JobDBs = append(s.JobDBs, ledgers[i].Name)
-	}
+	s.JobDBs = o.Held()
 	if q.Queues > 0 {
 		if s.Queues, s.MoreQueues, err = o.Queues(q.Selector, q.After, q.Queues); err != nil {
 			return s, err
