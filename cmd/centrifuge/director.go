@@ -27,6 +27,7 @@ func newDirector() *cobra.Command {
 		Long: `Runs one Director of a fleet: it takes a spare JobDB from MySQL by a lease in
 Consul, accepts jobs over RPC and delivers them, goes over to another JobDB when the
 Manager says so, and registers in Consul as centrifuge-director for clients to find.
+What it shows of queues, and what it is told to do to them, is of all Directors.
 
 All Directors and Managers of a fleet are given the same Consul, MySQL servers,
 archive and token file, of which the first token, an admin's, is the one that they

@@ -46,10 +46,14 @@ type reached interface {
 
 // at says at how many Directors an order was obeyed, of several.
 func at(r reached) string {
-	if r.GetDirectors()+int32(len(r.GetMissing())) < 2 {
+	switch all := int(r.GetDirectors()) + len(r.GetMissing()); {
+	case all < 2:
 		return ""
+	case len(r.GetMissing()) > 0:
+		return fmt.Sprintf(", at %d of %d Directors", r.GetDirectors(), all)
+	default:
+		return fmt.Sprintf(", at all %d Directors", all)
 	}
-	return fmt.Sprintf(", at %d Directors", r.GetDirectors())
 }
 
 // missed is the failure of an order that did not reach all Directors.

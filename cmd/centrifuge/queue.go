@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
@@ -41,7 +42,9 @@ func newQueueList(r *remote) *cobra.Command {
 			}
 			defer c.Close()
 			t := newTable(cmd.OutOrStdout(), "DESTINATION", "SOURCE", "READY", "WAITING", "IN FLIGHT", "LIMIT", "BREAKER", "HELD UNTIL", "POLICY")
+			var holders []*pb.Holder
 			print := func(q *pb.Queue) error {
+				holders = q.GetHolders()
 				if r.json {
 					return writeJSON(cmd.OutOrStdout(), q)
 				}
@@ -54,7 +57,7 @@ func newQueueList(r *remote) *cobra.Command {
 				return r.explain(err)
 			}
 			if !r.json {
-				if err := t.flush(); err != nil {
+				if err := errors.Join(t.flush(), writeHolders(cmd.OutOrStdout(), holders)); err != nil {
 					return err
 				}
 			}
@@ -64,6 +67,21 @@ func newQueueList(r *remote) *cobra.Command {
 	addSelector(cmd, &sel)
 	cmd.Flags().IntVar(&limit, "limit", 0, "list so many at most (default all)")
 	return cmd
+}
+
+// writeHolders tells what each Director has of a queue, if that was told.
+func writeHolders(w io.Writer, holders []*pb.Holder) error {
+	if len(holders) == 0 {
+		return nil
+	}
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	t := newTable(w, "DIRECTOR", "READY", "WAITING", "IN FLIGHT", "LIMIT", "BREAKER", "HELD UNTIL")
+	for _, h := range holders {
+		t.row(h.GetDirector(), h.GetReady(), h.GetWaiting(), h.GetInFlight(), h.GetLimit(), h.GetBreaker(), stamp(h.GetHeldUntil()))
+	}
+	return t.flush()
 }
 
 func newQueueDestinations(r *remote) *cobra.Command {
