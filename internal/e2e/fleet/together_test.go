@@ -2,6 +2,8 @@ package fleet
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -12,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	pb "centrifuge/gen/centrifuge/v1"
+	"centrifuge/jobdb/mysql/mysqltest"
 )
 
 // Whichever Director is asked shows the queues of all, and gives orders to all: also to
@@ -119,6 +122,44 @@ func TestDirectorsTogether(t *testing.T) {
 		if err != nil || len(log.Msg.GetEntries()) != want {
 			t.Errorf("%s has written down %v, %v; want %d orders to archive", m.name, log, err, want)
 		}
+	}
+}
+
+// Of the Directors that share a record one looks for alerts, so each is told of once;
+// all show it.
+func TestAnAlertIsToldOfOnce(t *testing.T) {
+	mysql := mysqltest.Start(t).Address
+	f := newFleet(t, ground{mysql: mysql})
+	rules := filepath.Join(f.dir, "rules.yaml")
+	text := "every: 1s\noldest_waiting: {above: 1s}\nnotify: [{url: " + f.endpoint.url + "/told}]\n"
+	if err := os.WriteFile(rules, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	record := fmt.Sprintf("mysql://%s@%s/jobs_e2e_history?password-file=%s", mysqltest.User, mysql, filepath.Join(f.dir, "password"))
+	f.manager("manager")
+	directors := []*member{}
+	for _, name := range []string{"a", "b", "c"} {
+		directors = append(directors, f.director(name, "--alert-rules", rules, "--history", record))
+	}
+	if _, err := directors[0].client.Queues.SetPolicy(f.ctx, connect.NewRequest(&pb.SetPolicyRequest{
+		Selector: &pb.QueueSelector{Destination: "paused"}, Policy: &pb.QueuePolicy{Paused: true},
+	})); err != nil {
+		t.Fatal(err)
+	}
+	directors[1].submit("paused", 1) // at whoever looks or not
+	for _, m := range directors {
+		f.await("alarmed at "+m.name, func() (bool, string) {
+			resp, err := m.client.Visibility.Alerts(f.ctx, connect.NewRequest(&pb.AlertsRequest{}))
+			if err != nil {
+				return false, err.Error()
+			}
+			return len(resp.Msg.GetAlerts()) == 1 && resp.Msg.GetAlerts()[0].GetRule() == "oldest_waiting", resp.Msg.String()
+		})
+	}
+	f.await("told", func() (bool, string) { n, _ := f.endpoint.counts(); return n > 0, "" })
+	f.pass(3 * time.Second) // in which each of them would have looked
+	if n, _ := f.endpoint.counts(); n != 1 {
+		t.Errorf("an alert was told of %d times\n%s", n, f.logs())
 	}
 }
 
