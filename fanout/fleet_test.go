@@ -244,7 +244,7 @@ func TestOrdersAndSearchesGoToAll(t *testing.T) {
 		t.Errorf("found %v, and %d did not answer", found, missing)
 	}
 	if jobs, reach, err := f.Retry(ctx, sel); err != nil || jobs != 5 || reach.Directors != 2 || len(reach.Missing) != 1 {
-		t.Errorf("%d jobs are due, %+v, %v", jobs, reach, err)
+		t.Fatalf("%d jobs are due, %+v, %v", jobs, reach, err)
 	}
 	archived := 0
 	for archived < 5 { // those under way are left
