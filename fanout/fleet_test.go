@@ -310,8 +310,11 @@ func TestOrdersNameWhoIsNotListed(t *testing.T) {
 		Name: "one", Own: one, Others: func() []Member { return []Member{{Name: "two", Director: Own{two}}} },
 		Adrift: func(context.Context) ([]Missing, error) {
 			return []Missing{
-				{Director: "one", JobDB: "jobdb-000001"}, {Director: "two", JobDB: "jobdb-000002"},
-				{Director: "frozen", JobDB: "jobdb-000003", Why: "nobody has it"}, {Director: "two", JobDB: "jobdb-000005", Why: "let go of just now"}, {JobDB: "jobdb-000004", Why: "on its way"},
+				{Director: "one", JobDB: "jobdb-000001"},
+				{Director: "two", JobDB: "jobdb-000002"},
+				{Director: "frozen", JobDB: "jobdb-000003", Why: "nobody has it"},
+				{Director: "two", JobDB: "jobdb-000005", Why: "let go of just now"},
+				{JobDB: "jobdb-000004", Why: "on its way"},
 			}, nil
 		},
 	})

@@ -16,12 +16,10 @@ import (
 // peer is a Director of another process that says what a test has it say.
 type peer struct {
 	Director
-	survey  Survey
-	err     error
-	asked   Question
-	hangs   bool
-	found   []director.SearchPage // one a call
-	cursors []string
+	survey Survey
+	err    error
+	asked  Question
+	hangs  bool
 }
 
 func (p *peer) Survey(ctx context.Context, q Question) (Survey, error) {

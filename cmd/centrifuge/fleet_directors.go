@@ -45,7 +45,7 @@ func (r *roster) watch(ctx context.Context, changed func(directors int)) error {
 }
 
 // errUnlisted is why nobody of the others can be asked.
-var errUnlisted = errors.New("Consul has not told yet which Directors there are")
+var errUnlisted = errors.New("it is not known yet which Directors there are")
 
 func (r *roster) living() (others []consul.Service, known bool) {
 	r.mu.Lock()

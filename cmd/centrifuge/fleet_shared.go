@@ -112,18 +112,22 @@ const managerLease = "manager"
 
 // managing runs the Manager whenever this process has the lease for it.
 func (s *shared) managing(m *manager.Manager) func(context.Context) error {
-	return func(ctx context.Context) error { return s.whileHeld(ctx, managerLease, "managing the fleet", m.Run) }
+	return func(ctx context.Context) error {
+		return s.whileHeld(ctx, managerLease, func(ctx context.Context, epoch uint64) {
+			s.logger.InfoContext(ctx, "managing the fleet", "epoch", epoch)
+			m.Run(ctx)
+		})
+	}
 }
 
 // whileHeld runs something whenever this process has the lease of a name, until ctx
 // ends. Of all processes of the fleet one has.
-func (s *shared) whileHeld(ctx context.Context, name, what string, run func(context.Context)) error {
+func (s *shared) whileHeld(ctx context.Context, name string, run func(ctx context.Context, epoch uint64)) error {
 	for ctx.Err() == nil {
 		held, err := s.consul.Acquire(ctx, name)
 		if err != nil {
 			return err
 		}
-		s.logger.InfoContext(ctx, what, "epoch", held.Epoch())
 		running, stop := context.WithCancel(ctx)
 		lost := make(chan struct{})
 		go func() {
@@ -134,7 +138,7 @@ func (s *shared) whileHeld(ctx context.Context, name, what string, run func(cont
 			case <-running.Done():
 			}
 		}()
-		run(running)
+		run(running, held.Epoch())
 		stop()
 		<-lost
 		if err := held.Close(context.WithoutCancel(ctx)); err != nil {

@@ -35,7 +35,8 @@ const alertPatience = time.Second
 
 // run takes part until ctx ends.
 func (w *watching) run(ctx context.Context) {
-	err := w.shared.whileHeld(ctx, watchLease, "looking for alerts, for the fleet", func(ctx context.Context) {
+	err := w.shared.whileHeld(ctx, watchLease, func(ctx context.Context, epoch uint64) {
+		w.shared.logger.InfoContext(ctx, "looking for alerts, for the fleet", "epoch", epoch)
 		w.leads.Store(true)
 		defer w.leads.Store(false)
 		<-ctx.Done()

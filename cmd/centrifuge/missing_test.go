@@ -9,8 +9,10 @@ import (
 
 func TestWhatIsMissingOnTheCommandLine(t *testing.T) {
 	missing := []*pb.Missing{
-		{Director: "b", Reason: "no answer within 3s"}, {Director: "c", Jobdb: "jobdb-000003", Reason: "nobody has it"},
-		{Jobdb: "jobdb-000004", Reason: "on its way"}, {Reason: "the catalog does not answer"},
+		{Director: "b", Reason: "no answer within 3s"},
+		{Director: "c", Jobdb: "jobdb-000003", Reason: "nobody has it"},
+		{Jobdb: "jobdb-000004", Reason: "on its way"},
+		{Reason: "the catalog does not answer"},
 	}
 	var out bytes.Buffer
 	if err := tellMissing(&out, missing); err != nil {
