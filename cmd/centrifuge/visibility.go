@@ -113,11 +113,11 @@ const factsPage = 1000
 
 // factsOf is how the Directors stand, for the rules of alerts.
 func factsOf(ctx context.Context, all *fanout.Fleet, counts rpc.LedgerBackend) (facts alert.Facts, err error) {
-	ledger, _, err := counts.Ledger(ctx) // what is missing in it is missing on both sides
-	if err != nil {
-		return facts, err
+	// What is missing in the ledger is missing on both sides. That it cannot be read, for
+	// want of Consul, keeps nobody from being told of the rest.
+	if l, _, err := counts.Ledger(ctx); err == nil {
+		facts.Off = l.Accepted - l.Succeeded - l.Discarded - l.Archived - l.Moved - l.Pending()
 	}
-	facts.Off = ledger.Accepted - ledger.Succeeded - ledger.Discarded - ledger.Archived - ledger.Moved - ledger.Pending()
 	q := fanout.Question{Queues: factsPage, Within: time.Minute}
 	for more := true; more; {
 		now, err := all.Survey(ctx, q)
