@@ -58,7 +58,13 @@ func OfProcedure(path string) Need {
 		"/centrifuge.v1.FleetService/Drain",
 		"/centrifuge.v1.DirectorService/Status",
 		"/centrifuge.v1.DirectorService/Cycle",
-		"/centrifuge.v1.DirectorService/Accept":
+		"/centrifuge.v1.DirectorService/Accept",
+		"/centrifuge.v1.DirectorService/Survey",
+		"/centrifuge.v1.DirectorService/Policies",
+		"/centrifuge.v1.DirectorService/Learn",
+		"/centrifuge.v1.DirectorService/Order",
+		"/centrifuge.v1.DirectorService/Search",
+		"/centrifuge.v1.DirectorService/Watch":
 		return Need{Right: Manage, Whole: true}
 
 	// They leave out what the caller may not see.

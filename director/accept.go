@@ -161,7 +161,7 @@ func (t *tenure) accept(ctx context.Context, tr Transfer) error {
 	if err != nil {
 		return err
 	}
-	a.policies = t.newerPolicies(tr.Policies)
+	a.policies, _ = t.compare(tr.Policies)
 	if len(a.jobs)+len(a.transactions)+len(a.policies) == 0 {
 		return nil
 	}
@@ -237,16 +237,4 @@ func (t *tenure) unknownTransactions(ctx context.Context, transactions []jobdb.T
 		}
 	}
 	return end, nil
-}
-
-// newerPolicies are those that are later than the JobDB's of the same scope.
-func (t *tenure) newerPolicies(policies []jobdb.Policy) (newer []jobdb.Policy) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, p := range policies {
-		if before, ok := t.mu.said[p.Scope]; !ok || p.Time.After(before) {
-			newer = append(newer, p)
-		}
-	}
-	return newer
 }

@@ -127,6 +127,6 @@ func (b *books) addTo(sums map[centrifuge.QueueKey]*Ledger, sel schedule.Selecto
 			sum = &Ledger{}
 			sums[key] = sum
 		}
-		sum.add(l)
+		sum.Add(l)
 	}
 }

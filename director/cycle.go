@@ -53,6 +53,8 @@ func (d *Director) Cycle(ctx context.Context) (from, to string, err error) {
 		defer cancel()
 		return "", "", errors.Join(err, h.Lease.Close(ctx))
 	}
+	d.expect(next)
+	defer d.expect(nil)
 	old, err := d.replace(ctx, next)
 	if err != nil {
 		close(next.retire)
@@ -110,13 +112,35 @@ func (d *Director) replace(ctx context.Context, next *owned) (old *owned, err er
 	return old, nil
 }
 
+// expect notes the JobDB that is about to be the current one.
+func (d *Director) expect(next *owned) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.next = next
+}
+
+// Held returns the names of the JobDBs that the Director has: those that are on their
+// way out, the current one, and one that is about to take its place.
+func (d *Director) Held() []string {
+	var names []string
+	for _, w := range d.owners() {
+		names = append(names, w.Name)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.mu.next != nil && !slices.Contains(names, d.mu.next.Name) {
+		names = append(names, d.mu.next.Name)
+	}
+	return names
+}
+
 // dropped takes a JobDB that was let go of out of the accounts.
 func (d *Director) dropped(w *owned) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.mu.retiring = slices.DeleteFunc(d.mu.retiring, func(r *owned) bool { return r == w })
 	if w.installed.Load() {
-		d.mu.past.add(&w.ledger)
+		d.mu.past.Add(&w.ledger)
 	}
 }
 

@@ -34,6 +34,7 @@ type Director struct {
 	orders  *orders
 	owner   atomic.Pointer[owned]  // of the JobDB that takes intake, the last one if none does
 	status  atomic.Pointer[string] // why there is none
+	parts   atomic.Int64           // of Share; 0 until it is called
 
 	changed  chan struct{}       // capacity 1: a JobDB was let go of
 	cycling  chan struct{}       // capacity 1: holds a token while the owner is being replaced
@@ -43,6 +44,7 @@ type Director struct {
 		sync.Mutex
 		start    func(*owned) // runs it; nil while Run does not
 		retiring []*owned     // the oldest first
+		next     *owned       // that is about to be the current one
 		past     Ledger       // of the JobDBs that were let go of, as it was then
 
 		left map[string]time.Time // prepared transactions in them, until when that counts

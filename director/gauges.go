@@ -80,8 +80,8 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		return
 	}
 	sum, total := m.d.held(), Ledger{}
-	total.add(&sum.ledger)
-	total.add(&sum.past)
+	total.Add(&sum.ledger)
+	total.Add(&sum.past)
 	ch <- prometheus.MustNewConstMetric(g.accepted, prometheus.CounterValue, float64(total.Accepted))
 	for _, s := range centrifuge.States {
 		gauge(g.jobs, float64(*sum.ledger.count(s)), s.String())
@@ -133,7 +133,7 @@ func (d *Director) held() sums {
 			continue
 		}
 		total := t.books.total()
-		s.ledger.add(&total)
+		s.ledger.Add(&total)
 		if oldest, ok := t.books.oldest(); ok && (!s.pending || oldest < s.oldest) {
 			s.oldest, s.pending = oldest, true
 		}

@@ -152,6 +152,7 @@ func (w *owned) serve(ctx context.Context) (err error) {
 	defer stop()
 	err = t.serve(ctx, w.retire, func() {
 		w.tenure.Store(t)
+		t.share(&w.d.parts)
 		w.recovered.Do(func() { close(w.opened) })
 		if w.installed.Load() {
 			w.d.serving()

@@ -22,8 +22,8 @@ func (l *Ledger) Pending() int64 {
 	return l.AwaitingScheduling + l.Executing + l.AwaitingRetry + l.Archiving
 }
 
-// add adds the counts of another JobDB.
-func (l *Ledger) add(other *Ledger) {
+// Add adds the counts of another JobDB or queue.
+func (l *Ledger) Add(other *Ledger) {
 	l.Accepted += other.Accepted
 	for _, s := range centrifuge.States {
 		*l.count(s) += *other.count(s)

@@ -152,7 +152,7 @@ func (d *Director) Ledger() (Ledger, error) {
 	ledgers, err := d.Ledgers()
 	var sum Ledger
 	for i := range ledgers {
-		sum.add(&ledgers[i].Ledger)
+		sum.Add(&ledgers[i].Ledger)
 	}
 	return sum, err
 }

@@ -61,39 +61,65 @@ const searchChunk = 64
 // otherwise, some hundred thousand a second. A job that ends while it is looked for
 // may be found twice or, on its way to the archive, not at all.
 func (d *Director) Search(ctx context.Context, f JobFilter, cursor string, limit int, budget time.Duration) (SearchPage, error) {
+	s := search{JobFilter: f, limit: limit, now: d.o.Now, until: d.o.Now().Add(budget)}
 	at, err := parseSearchCursor(cursor)
 	if err != nil {
 		return SearchPage{}, err
 	}
-	s := search{JobFilter: f, limit: limit, now: d.o.Now, until: d.o.Now().Add(budget)}
 	if !at.archived {
-		owners := d.owners()
-		if i := slices.IndexFunc(owners, func(w *owned) bool { return w.Name == at.jobdb }); i > 0 {
-			owners = owners[i:]
-		}
-		for _, w := range owners {
-			t := w.tenure.Load()
-			if t == nil {
-				continue
-			}
-			after := centrifuge.ID{}
-			if w.Name == at.jobdb {
-				after = at.after
-			}
-			last, err := s.jobdb(ctx, t.db, after)
-			if err != nil {
-				return SearchPage{}, fmt.Errorf("search JobDB %s: %w", w.Name, err)
-			}
-			if s.full() {
-				s.page.Next = searchCursor{jobdb: w.Name, after: last}.String()
-				return s.page, nil
-			}
+		if err := s.own(ctx, d, at); err != nil || s.full() {
+			return s.page, err
 		}
 	}
 	if f.State != 0 && f.State != centrifuge.StateArchived {
 		return s.page, nil
 	}
 	return s.archive(ctx, d.o.Archive, at.object)
+}
+
+// InArchive is a cursor from which Search looks in the archive alone.
+const InArchive = "archive "
+
+// SearchOwn is Search in the JobDBs that the Director holds, and not in the archive.
+func (d *Director) SearchOwn(ctx context.Context, f JobFilter, cursor string, limit int, budget time.Duration) (SearchPage, error) {
+	if _, err := d.current(); err != nil {
+		return SearchPage{}, err
+	}
+	s := search{JobFilter: f, limit: limit, now: d.o.Now, until: d.o.Now().Add(budget)}
+	at, err := parseSearchCursor(cursor)
+	if err != nil || at.archived {
+		return SearchPage{}, err
+	}
+	err = s.own(ctx, d, at)
+	return s.page, err
+}
+
+// own looks through the JobDBs that the Director holds.
+func (s *search) own(ctx context.Context, d *Director, at searchCursor) error {
+	owners := d.owners()
+	if i := slices.IndexFunc(owners, func(w *owned) bool { return w.Name == at.jobdb }); i > 0 {
+		owners = owners[i:]
+	}
+	for _, w := range owners {
+		t := w.tenure.Load()
+		if t == nil {
+			continue
+		}
+		after := centrifuge.ID{}
+		if w.Name == at.jobdb {
+			after = at.after
+		}
+		last, err := s.jobdb(ctx, t.db, after)
+		if err != nil {
+			s.page = SearchPage{}
+			return fmt.Errorf("search JobDB %s: %w", w.Name, err)
+		}
+		if s.full() {
+			s.page.Next = searchCursor{jobdb: w.Name, after: last}.String()
+			return nil
+		}
+	}
+	return nil
 }
 
 // search is one under way.
@@ -271,7 +297,7 @@ type searchCursor struct {
 
 func (c searchCursor) String() string {
 	if c.archived {
-		return "archive " + c.object
+		return InArchive + c.object
 	}
 	return "jobdb " + c.after.String() + " " + c.jobdb
 }

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"centrifuge/access/audit"
 	"centrifuge/archive"
 	"centrifuge/director"
+	"centrifuge/fanout"
 	"centrifuge/schedule"
 )
 
@@ -64,32 +66,63 @@ type guardedQueues struct {
 	log *audit.Log
 }
 
-func (g *guardedQueues) SetPolicy(ctx context.Context, scope centrifuge.QueueKey, policy centrifuge.QueuePolicy) error {
+func (g *guardedQueues) SetPolicy(
+	ctx context.Context, scope centrifuge.QueueKey, policy centrifuge.QueuePolicy,
+) (reach fanout.Reach, err error) {
 	entry := audit.Entry{
 		Action: "queue.policy", Source: scope.Source, Destination: scope.Destination,
 		Detail: protojson.MarshalOptions{}.Format(newQueuePolicy(&policy)),
 	}
-	return act(ctx, g.log, access.Operate, entry, func() (int64, error) {
-		return 0, g.QueueBackend.SetPolicy(ctx, scope, policy)
+	err = g.act(ctx, entry, &reach, func() (_ int64, err error) {
+		reach, err = g.QueueBackend.SetPolicy(ctx, scope, policy)
+		return 0, err
 	})
+	return reach, err
 }
 
-func (g *guardedQueues) Retry(ctx context.Context, sel schedule.Selector) (jobs int, err error) {
+func (g *guardedQueues) Retry(ctx context.Context, sel schedule.Selector) (jobs int, reach fanout.Reach, err error) {
 	entry := audit.Entry{Action: "queue.retry", Source: sel.Source, Destination: sel.Destination}
-	err = act(ctx, g.log, access.Operate, entry, func() (int64, error) {
-		jobs, err = g.QueueBackend.Retry(ctx, sel)
+	err = g.act(ctx, entry, &reach, func() (_ int64, err error) {
+		jobs, reach, err = g.QueueBackend.Retry(ctx, sel)
 		return int64(jobs), err
 	})
-	return jobs, err
+	return jobs, reach, err
 }
 
-func (g *guardedQueues) Expire(ctx context.Context, sel schedule.Selector) (jobs int, err error) {
+func (g *guardedQueues) Expire(ctx context.Context, sel schedule.Selector) (jobs int, reach fanout.Reach, err error) {
 	entry := audit.Entry{Action: "queue.expire", Source: sel.Source, Destination: sel.Destination}
-	err = act(ctx, g.log, access.Operate, entry, func() (int64, error) {
-		jobs, err = g.QueueBackend.Expire(ctx, sel)
+	err = g.act(ctx, entry, &reach, func() (_ int64, err error) {
+		jobs, reach, err = g.QueueBackend.Expire(ctx, sel)
 		return int64(jobs), err
 	})
-	return jobs, err
+	return jobs, reach, err
+}
+
+// act writes as the outcome of an order that did not reach all Directors whom it did
+// not reach.
+func (g *guardedQueues) act(ctx context.Context, e audit.Entry, reach *fanout.Reach, do func() (int64, error)) error {
+	err := act(ctx, g.log, access.Operate, e, func() (int64, error) {
+		jobs, err := do()
+		if err == nil && len(reach.Missing) > 0 {
+			err = &partlyDone{*reach}
+		}
+		return jobs, err
+	})
+	if _, partly := errors.AsType[*partlyDone](err); partly {
+		return nil // the caller is told in the answer
+	}
+	return err
+}
+
+// partlyDone is the outcome of an order that did not reach all Directors.
+type partlyDone struct{ fanout.Reach }
+
+func (p *partlyDone) Error() string {
+	names := make([]string, len(p.Missing))
+	for i, m := range p.Missing {
+		names[i] = m.Director
+	}
+	return fmt.Sprintf("done at %d Directors; not reached: %s", p.Directors, strings.Join(names, ", "))
 }
 
 type guardedArchive struct {

@@ -65,7 +65,7 @@ func direct(t *testing.T) (address string) {
 			t.Errorf("the Director ended with: %v", err)
 		}
 	})
-	address = serve(t, Options{Backends: Backends{Jobs: d, Queues: d, Archive: d, Ledger: d}, Ready: d.Ready})
+	address = serve(t, Options{Backends: Backends{Jobs: d, Queues: newAlone(d), Archive: d, Ledger: newAlone(d)}, Ready: d.Ready})
 	select {
 	case <-serving:
 	case err := <-ended:
@@ -177,7 +177,7 @@ func TestADirectorBehindTheServer(t *testing.T) {
 		}
 	}
 	var changed struct{ Jobs, Replayed, Skipped string }
-	ask(t, address, "QueueService/SetPolicy", `{"selector": {"destination": "down"}, "policy": {"paused": true}}`, "{}", &changed)
+	ask(t, address, "QueueService/SetPolicy", `{"selector": {"destination": "down"}, "policy": {"paused": true}}`, `"directors":1`, &changed)
 	ask(t, address, "QueueService/Expire", `{"selector": {"destination": "down"}}`, "jobs", &changed)
 	if changed.Jobs != "1" {
 		t.Errorf("%s jobs expired", changed.Jobs)

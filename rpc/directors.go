@@ -14,6 +14,7 @@ import (
 type directorService struct {
 	name    string
 	backend DirectorBackend
+	own     OwnBackend // nil: what Directors ask of each other is not answered
 }
 
 func (s *directorService) Status(

@@ -7,6 +7,7 @@ import (
 	"centrifuge"
 	"centrifuge/archive"
 	"centrifuge/director"
+	"centrifuge/fanout"
 	"centrifuge/jobdb"
 	"centrifuge/schedule"
 )
@@ -21,6 +22,8 @@ type fake struct {
 	page    archive.Page
 	ledgers [2]director.Ledger // booked and recounted
 	byQueue []director.QueueLedger
+	reach   fanout.Reach // of every order, and what is missing in every answer
+	holders []fanout.Holder
 
 	mu struct {
 		sync.Mutex
@@ -88,36 +91,36 @@ func (f *fake) Get(_ context.Context, id centrifuge.ID) (jobdb.Trace, error) {
 	return f.get(id)
 }
 
-func (f *fake) Queues(sel schedule.Selector, after centrifuge.QueueKey, limit int) ([]schedule.QueueInfo, bool, error) {
-	if f.queues == nil {
-		return nil, false, nil
+func (f *fake) Survey(_ context.Context, q fanout.Question) (s fanout.Standing, err error) {
+	s.Missing, s.Holders = f.reach.Missing, f.holders
+	if q.Queues > 0 && f.queues != nil {
+		s.Queues, s.MoreQueues, err = f.queues(q.Selector, q.After, q.Queues)
 	}
-	return f.queues(sel, after, limit)
+	if q.Destinations > 0 {
+		f.ask(q.After.Destination, q.Destinations)
+		s.Destinations, s.MoreDestinations = []schedule.DestinationInfo{{Destination: "d", Queues: 2, Gate: schedule.Gate{Breaker: schedule.Open}}}, true
+	}
+	return s, err
 }
 
-func (f *fake) Destinations(after string, limit int) ([]schedule.DestinationInfo, bool, error) {
-	f.ask(after, limit)
-	return []schedule.DestinationInfo{{Destination: "d", Queues: 2, Gate: schedule.Gate{Breaker: schedule.Open}}}, true, nil
-}
-
-func (f *fake) Policy(scope centrifuge.QueueKey) (centrifuge.QueuePolicy, error) {
+func (f *fake) Policy(_ context.Context, scope centrifuge.QueueKey) (centrifuge.QueuePolicy, fanout.Reach, error) {
 	f.ask(scope)
-	return centrifuge.QueuePolicy{Rate: 7}, nil
+	return centrifuge.QueuePolicy{Rate: 7}, f.reach, nil
 }
 
-func (f *fake) SetPolicy(_ context.Context, scope centrifuge.QueueKey, p centrifuge.QueuePolicy) error {
+func (f *fake) SetPolicy(_ context.Context, scope centrifuge.QueueKey, p centrifuge.QueuePolicy) (fanout.Reach, error) {
 	f.ask(scope, p)
-	return nil
+	return f.reach, nil
 }
 
-func (f *fake) Retry(_ context.Context, sel schedule.Selector) (int, error) {
+func (f *fake) Retry(_ context.Context, sel schedule.Selector) (int, fanout.Reach, error) {
 	f.ask(sel)
-	return 3, nil
+	return 3, f.reach, nil
 }
 
-func (f *fake) Expire(_ context.Context, sel schedule.Selector) (int, error) {
+func (f *fake) Expire(_ context.Context, sel schedule.Selector) (int, fanout.Reach, error) {
 	f.ask(sel)
-	return 4, nil
+	return 4, f.reach, nil
 }
 
 func (f *fake) ListArchive(_ context.Context, filter archive.Filter, cursor string, limit int) (archive.Page, error) {
@@ -132,13 +135,37 @@ func (f *fake) Replay(
 	return director.ReplayPage{Replayed: 5, Skipped: 6, Next: "there"}, nil
 }
 
-func (f *fake) Ledger() (director.Ledger, error) { return f.ledgers[0], nil }
+func (f *fake) Ledger(context.Context) (director.Ledger, []fanout.Missing, error) {
+	return f.ledgers[0], f.reach.Missing, nil
+}
 
-func (f *fake) LedgerByQueue(sel schedule.Selector) ([]director.QueueLedger, error) {
+func (f *fake) LedgerByQueue(_ context.Context, sel schedule.Selector) ([]director.QueueLedger, []fanout.Missing, error) {
 	f.ask(sel)
-	return f.byQueue, nil
+	return f.byQueue, f.reach.Missing, nil
 }
 
 func (f *fake) Verify(context.Context) (booked, recounted director.Ledger, err error) {
 	return f.ledgers[0], f.ledgers[1], nil
+}
+
+// alone are the queues and the ledger of a Director that is of no fleet.
+type alone struct {
+	*fanout.Fleet
+	d *director.Director
+}
+
+func newAlone(d *director.Director) alone { return alone{fanout.New(fanout.Options{Own: d}), d} }
+
+func (a alone) Ledger(context.Context) (director.Ledger, []fanout.Missing, error) {
+	l, err := a.d.Ledger()
+	return l, nil, err
+}
+
+func (a alone) LedgerByQueue(_ context.Context, sel schedule.Selector) ([]director.QueueLedger, []fanout.Missing, error) {
+	ledgers, err := a.d.LedgerByQueue(sel)
+	return ledgers, nil, err
+}
+
+func (a alone) Verify(ctx context.Context) (booked, recounted director.Ledger, err error) {
+	return a.d.Verify(ctx)
 }

@@ -89,6 +89,7 @@ func (f *fakeFleet) Books(context.Context) (manager.Books, error) {
 }
 
 func withFleet(b Backends) Backends {
+	b.Own = &fakeOwn{}
 	b.Name, b.Director, b.Fleet = "a", &fakeDirector{}, &fakeFleet{}
 	return b
 }

@@ -49,7 +49,7 @@ func newHandler(o *Options) (http.Handler, error) {
 		call(centrifugev1connect.NewLedgerServiceHandler(&ledgerService{b.Ledger}, options))
 	}
 	if b.Director != nil {
-		call(centrifugev1connect.NewDirectorServiceHandler(&directorService{b.Name, b.Director}, options))
+		call(centrifugev1connect.NewDirectorServiceHandler(&directorService{b.Name, b.Director, b.Own}, options))
 	}
 	if b.Fleet != nil {
 		call(centrifugev1connect.NewFleetServiceHandler(&fleetService{b.Fleet}, options))

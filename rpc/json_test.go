@@ -10,6 +10,7 @@ import (
 	"centrifuge"
 	"centrifuge/archive"
 	"centrifuge/director"
+	"centrifuge/fanout"
 	"centrifuge/jobdb"
 	"centrifuge/schedule"
 )
@@ -153,6 +154,7 @@ func TestQueuesAsJSON(t *testing.T) {
 		}
 		return page, end < len(all), nil
 	}}
+	backend.holders = []fanout.Holder{{Name: "b", QueueInfo: schedule.QueueInfo{Ready: 1}}}
 	address := serve(t, Options{Backends: backend.backends()})
 
 	type listing struct {
@@ -179,6 +181,7 @@ func TestQueuesAsJSON(t *testing.T) {
 			equalJSON(t, string(first), `{
 				"source": "a", "destination": "x", "ready": "1", "waiting": "2", "inFlight": "3", "limit": "4",
 				"breaker": "open", "heldUntil": "2026-03-04T05:06:07Z",
+				"holders": [{"director": "b", "ready": "1", "waiting": "0", "inFlight": "0", "limit": "0", "breaker": "closed"}],
 				"policy": {"paused": true, "rate": 2.5, "burst": 0, "weight": 0, "concurrency": 0, "retryStatuses": [404]}
 			}`)
 		}
@@ -192,7 +195,7 @@ func TestQueuesAsJSON(t *testing.T) {
 }
 
 func TestLeversAsJSON(t *testing.T) {
-	backend := &fake{}
+	backend := &fake{reach: fanout.Reach{Directors: 2, Missing: []fanout.Missing{{Director: "c", Why: "gone"}}}}
 	address := serve(t, Options{Backends: backend.backends()})
 	status, _, content := post(t, address, "/centrifuge.v1.QueueService/SetPolicy", `{
 		"selector": {"source": "s", "destination": "d"},
@@ -210,7 +213,7 @@ func TestLeversAsJSON(t *testing.T) {
 	})
 	_, _, content = post(t, address, "/centrifuge.v1.QueueService/GetPolicy", `{"selector": {"destination": "d"}}`)
 	equal(t, backend.asked(), []any{centrifuge.QueueKey{Destination: "d"}})
-	equalJSON(t, content, `{"policy": {"paused": false, "rate": 7, "burst": 0, "weight": 0, "concurrency": 0, "retryStatuses": []}}`)
+	equalJSON(t, content, `{"policy": {"paused": false, "rate": 7, "burst": 0, "weight": 0, "concurrency": 0, "retryStatuses": []}, "missing": [{"director": "c", "jobdb": "", "reason": "gone"}]}`)
 	_, _, content = post(t, address, "/centrifuge.v1.QueueService/ListDestinations", `{"pageSize": 1}`)
 	equal(t, backend.asked(), []any{"", 1})
 	var page struct {
@@ -222,7 +225,9 @@ func TestLeversAsJSON(t *testing.T) {
 	}
 	post(t, address, "/centrifuge.v1.QueueService/ListDestinations", `{"pageToken": "`+page.NextPageToken+`"}`)
 	equal(t, backend.asked(), []any{"d", 100})
-	for procedure, want := range map[string]string{"Retry": `{"jobs": "3"}`, "Expire": `{"jobs": "4"}`} {
+	for procedure, want := range map[string]string{
+		"Retry": `{"jobs": "3", "directors": 2, "missing": [{"director": "c", "jobdb": "", "reason": "gone"}]}`, "Expire": `{"jobs": "4", "directors": 2, "missing": [{"director": "c", "jobdb": "", "reason": "gone"}]}`,
+	} {
 		_, _, content := post(t, address, "/centrifuge.v1.QueueService/"+procedure, `{"selector": {"source": "s"}}`)
 		equalJSON(t, content, want)
 		equal(t, backend.asked(), []any{schedule.Selector{Source: "s"}})
@@ -271,11 +276,18 @@ func TestLedgerAsJSON(t *testing.T) {
 	const procedure = "/centrifuge.v1.LedgerService/Get"
 
 	_, _, content := post(t, address, procedure, `{}`)
-	equalJSON(t, content, `{"balanced": true, "total": `+total+`, "queues": []}`)
+	equalJSON(t, content, `{"balanced": true, "total": `+total+`, "queues": [], "missing": []}`)
 	_, _, content = post(t, address, procedure, `{"verify": true}`)
-	equalJSON(t, content, `{"balanced": true, "total": `+total+`, "recounted": `+total+`, "queues": []}`)
+	equalJSON(t, content, `{"balanced": true, "total": `+total+`, "recounted": `+total+`, "queues": [], "missing": []}`)
 	_, _, content = post(t, address, procedure, `{"byQueue": true, "selector": {"source": "s"}}`)
-	equalJSON(t, content, `{"balanced": true, "total": `+total+`, "queues": [{"source": "s", "destination": "d", "ledger": `+total+`}]}`)
+	equalJSON(t, content, `{"balanced": true, "total": `+total+`, "queues": [{"source": "s", "destination": "d", "ledger": `+total+`}], "missing": []}`)
+
+	// A ledger that is not whole does not balance, and says what is missing, once.
+	backend.reach.Missing = []fanout.Missing{{JobDB: "jobdb-000003", Why: "gone"}}
+	_, _, content = post(t, address, procedure, `{"byQueue": true, "selector": {"source": "s"}}`)
+	equalJSON(t, content, `{"balanced": false, "total": `+total+`, "queues": [{"source": "s", "destination": "d", "ledger": `+total+`}],
+		"missing": [{"director": "", "jobdb": "jobdb-000003", "reason": "gone"}]}`)
+	backend.reach.Missing = nil
 	equal(t, backend.asked(), []any{schedule.Selector{Source: "s"}})
 
 	// Each ledger balances by itself, but they differ.

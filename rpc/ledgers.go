@@ -3,11 +3,13 @@ package rpc
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"connectrpc.com/connect"
 
 	"centrifuge/access"
 	"centrifuge/director"
+	"centrifuge/fanout"
 	pb "centrifuge/gen/centrifuge/v1"
 	"centrifuge/schedule"
 )
@@ -25,18 +27,22 @@ func (s *ledgerService) Get(
 		return nil, err
 	}
 	var answer pb.LedgerServiceGetResponse
+	var missing []fanout.Missing
 	switch {
 	case p.Sources != nil:
 		// Of one source there is no total but the sum of its queues.
 		if req.Msg.GetVerify() {
 			return nil, connect.NewError(connect.CodePermissionDenied, errors.New("a recount counts the jobs of all sources"))
 		}
-		queues, err := s.backend.LedgerByQueue(schedule.Selector{Source: sel.Source})
+		queues, without, err := s.backend.LedgerByQueue(ctx, schedule.Selector{Source: sel.Source})
 		if err != nil {
 			return nil, err
 		}
-		total := sum(queues)
-		answer.Total, answer.Balanced = newLedger(&total), total.Balanced()
+		var total director.Ledger
+		for i := range queues {
+			total.Add(&queues[i].Ledger)
+		}
+		answer.Total, answer.Balanced, missing = newLedger(&total), total.Balanced(), without
 	case req.Msg.GetVerify():
 		booked, recounted, err := s.backend.Verify(ctx)
 		if err != nil {
@@ -45,44 +51,39 @@ func (s *ledgerService) Get(
 		answer.Total, answer.Recounted = newLedger(&booked), newLedger(&recounted)
 		answer.Balanced = booked.Balanced() && booked == recounted
 	default:
-		booked, err := s.backend.Ledger()
+		booked, without, err := s.backend.Ledger(ctx)
 		if err != nil {
 			return nil, err
 		}
-		answer.Total, answer.Balanced = newLedger(&booked), booked.Balanced()
+		answer.Total, answer.Balanced, missing = newLedger(&booked), booked.Balanced(), without
 	}
 	if req.Msg.GetByQueue() {
-		queues, err := s.backend.LedgerByQueue(sel)
+		queues, without, err := s.backend.LedgerByQueue(ctx, sel)
 		if err != nil {
 			return nil, err
 		}
-		answer.Queues = make([]*pb.QueueLedger, len(queues))
-		for i := range queues {
-			q := &queues[i]
-			answer.Queues[i] = &pb.QueueLedger{
-				Source:      text(q.Queue.Source),
-				Destination: text(q.Queue.Destination),
-				Ledger:      newLedger(&q.Ledger),
+		answer.Queues = newQueueLedgers(queues)
+		for _, m := range without {
+			if !slices.Contains(missing, m) {
+				missing = append(missing, m)
 			}
 		}
 	}
+	answer.Missing, answer.Balanced = newMissing(missing), answer.GetBalanced() && len(missing) == 0
 	return connect.NewResponse(&answer), nil
 }
 
-func sum(queues []director.QueueLedger) (total director.Ledger) {
+func newQueueLedgers(queues []director.QueueLedger) []*pb.QueueLedger {
+	ledgers := make([]*pb.QueueLedger, len(queues))
 	for i := range queues {
-		l := &queues[i].Ledger
-		total.Accepted += l.Accepted
-		total.Succeeded += l.Succeeded
-		total.Discarded += l.Discarded
-		total.Archived += l.Archived
-		total.Moved += l.Moved
-		total.AwaitingScheduling += l.AwaitingScheduling
-		total.Executing += l.Executing
-		total.AwaitingRetry += l.AwaitingRetry
-		total.Archiving += l.Archiving
+		q := &queues[i]
+		ledgers[i] = &pb.QueueLedger{
+			Source:      text(q.Queue.Source),
+			Destination: text(q.Queue.Destination),
+			Ledger:      newLedger(&q.Ledger),
+		}
 	}
-	return total
+	return ledgers
 }
 
 func newLedger(l *director.Ledger) *pb.Ledger {

@@ -34,7 +34,7 @@ func (p *Peer) Status(ctx context.Context) (manager.Director, error) {
 		Ledgers: make(map[string]manager.Ledger, len(resp.Msg.GetLedgers())),
 	}
 	for _, l := range resp.Msg.GetLedgers() {
-		d.Ledgers[l.GetJobdb()] = readLedger(l.GetLedger())
+		d.Ledgers[l.GetJobdb()] = manager.Ledger(readLedger(l.GetLedger()))
 	}
 	return d, nil
 }
@@ -52,21 +52,31 @@ func (p *Peer) Cycle(ctx context.Context) (before, now string, err error) {
 // and [director.InvalidError] leaves open whether the transfer is durable.
 func (p *Peer) Accept(ctx context.Context, tr director.Transfer) error {
 	_, err := p.client.Accept(ctx, connect.NewRequest(newTransfer(&tr)))
-	answer, told := errors.AsType[*connect.Error](err)
 	switch {
 	case err == nil:
 		return nil
-	case told && connect.IsWireError(err) && answer.Code() == connect.CodeFailedPrecondition:
+	case answered(err, connect.CodeFailedPrecondition):
 		return fmt.Errorf("%w: %w", director.ErrWrongJobDB, err)
-	case told && connect.IsWireError(err) && answer.Code() == connect.CodeInvalidArgument:
+	case answered(err, connect.CodeInvalidArgument):
 		return fmt.Errorf("%w: %w", &director.InvalidError{Index: -1, Field: "transfer", Reason: "was refused"}, err)
 	default:
 		return fmt.Errorf("bring a transfer: %w", err)
 	}
 }
 
-func readLedger(l *pb.Ledger) manager.Ledger {
-	return manager.Ledger{
+// answered reports whether the Director itself answered so.
+func answered(err error, code connect.Code) bool {
+	answer, told := errors.AsType[*connect.Error](err)
+	return told && connect.IsWireError(err) && answer.Code() == code
+}
+
+// ReadBooks reads the books of a fleet, as FleetService tells them.
+func ReadBooks(m *pb.FleetServiceLedgerResponse) manager.Books {
+	return manager.Books{Total: manager.Ledger(readLedger(m.GetTotal())), Uncounted: m.GetUncounted()}
+}
+
+func readLedger(l *pb.Ledger) director.Ledger {
+	return director.Ledger{
 		Accepted:           l.GetAccepted(),
 		Succeeded:          l.GetSucceeded(),
 		Discarded:          l.GetDiscarded(),

@@ -10,6 +10,7 @@ import (
 
 	"centrifuge"
 	"centrifuge/access"
+	"centrifuge/fanout"
 	pb "centrifuge/gen/centrifuge/v1"
 	"centrifuge/schedule"
 )
@@ -33,22 +34,22 @@ func (s *queueService) List(
 	if sel.Source, err = access.From(ctx).Narrow(sel.Source); err != nil {
 		return nil, err
 	}
-	infos, more, err := s.backend.Queues(sel, after, limit)
+	now, err := s.backend.Survey(ctx, fanout.Question{Selector: sel, After: after, Queues: limit})
 	if err != nil {
 		return nil, err
 	}
-	page := &pb.QueueServiceListResponse{Queues: make([]*pb.Queue, len(infos))}
-	for i := range infos {
-		page.Queues[i] = newQueue(&infos[i])
+	page := &pb.QueueServiceListResponse{Queues: newQueues(now.Queues), Missing: newMissing(now.Missing)}
+	for i := range now.Holders {
+		page.Queues[0].Holders = append(page.Queues[0].Holders, newHolder(&now.Holders[i]))
 	}
-	if more && len(infos) > 0 {
-		page.NextPageToken = queueToken(infos[len(infos)-1].Queue)
+	if n := len(now.Queues); now.MoreQueues && n > 0 {
+		page.NextPageToken = queueToken(now.Queues[n-1].Queue)
 	}
 	return connect.NewResponse(page), nil
 }
 
 func (s *queueService) ListDestinations(
-	_ context.Context, req *connect.Request[pb.ListDestinationsRequest],
+	ctx context.Context, req *connect.Request[pb.ListDestinationsRequest],
 ) (*connect.Response[pb.ListDestinationsResponse], error) {
 	f := fields{index: -1}
 	limit := f.pageSize(req.Msg.GetPageSize(), 100)
@@ -59,16 +60,13 @@ func (s *queueService) ListDestinations(
 	if f.err != nil {
 		return nil, f.err
 	}
-	infos, more, err := s.backend.Destinations(after.Destination, limit)
+	now, err := s.backend.Survey(ctx, fanout.Question{After: centrifuge.QueueKey{Destination: after.Destination}, Destinations: limit})
 	if err != nil {
 		return nil, err
 	}
-	page := &pb.ListDestinationsResponse{Destinations: make([]*pb.Destination, len(infos))}
-	for i := range infos {
-		page.Destinations[i] = newDestination(&infos[i])
-	}
-	if more && len(infos) > 0 {
-		page.NextPageToken = queueToken(centrifuge.QueueKey{Destination: infos[len(infos)-1].Destination})
+	page := &pb.ListDestinationsResponse{Destinations: newDestinations(now.Destinations), Missing: newMissing(now.Missing)}
+	if n := len(now.Destinations); now.MoreDestinations && n > 0 {
+		page.NextPageToken = queueToken(centrifuge.QueueKey{Destination: now.Destinations[n-1].Destination})
 	}
 	return connect.NewResponse(page), nil
 }
@@ -81,11 +79,11 @@ func (s *queueService) GetPolicy(
 	if key.Source, err = access.From(ctx).Narrow(key.Source); err != nil {
 		return nil, err
 	}
-	policy, err := s.backend.Policy(key)
+	policy, reach, err := s.backend.Policy(ctx, key)
 	if err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&pb.GetPolicyResponse{Policy: newQueuePolicy(&policy)}), nil
+	return connect.NewResponse(&pb.GetPolicyResponse{Policy: newQueuePolicy(&policy), Missing: newMissing(reach.Missing)}), nil
 }
 
 func (s *queueService) SetPolicy(
@@ -96,30 +94,37 @@ func (s *queueService) SetPolicy(
 	if f.err != nil {
 		return nil, f.err
 	}
-	if err := s.backend.SetPolicy(ctx, scope(req.Msg.GetSelector()), policy); err != nil {
+	reach, err := s.backend.SetPolicy(ctx, scope(req.Msg.GetSelector()), policy)
+	if err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&pb.SetPolicyResponse{}), nil
+	return connect.NewResponse(&pb.SetPolicyResponse{
+		Directors: int32(reach.Directors), Missing: newMissing(reach.Missing),
+	}), nil
 }
 
 func (s *queueService) Retry(
 	ctx context.Context, req *connect.Request[pb.RetryRequest],
 ) (*connect.Response[pb.RetryResponse], error) {
-	jobs, err := s.backend.Retry(ctx, selector(req.Msg.GetSelector()))
+	jobs, reach, err := s.backend.Retry(ctx, selector(req.Msg.GetSelector()))
 	if err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&pb.RetryResponse{Jobs: int64(jobs)}), nil
+	return connect.NewResponse(&pb.RetryResponse{
+		Jobs: int64(jobs), Directors: int32(reach.Directors), Missing: newMissing(reach.Missing),
+	}), nil
 }
 
 func (s *queueService) Expire(
 	ctx context.Context, req *connect.Request[pb.ExpireRequest],
 ) (*connect.Response[pb.ExpireResponse], error) {
-	jobs, err := s.backend.Expire(ctx, selector(req.Msg.GetSelector()))
+	jobs, reach, err := s.backend.Expire(ctx, selector(req.Msg.GetSelector()))
 	if err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&pb.ExpireResponse{Jobs: int64(jobs)}), nil
+	return connect.NewResponse(&pb.ExpireResponse{
+		Jobs: int64(jobs), Directors: int32(reach.Directors), Missing: newMissing(reach.Missing),
+	}), nil
 }
 
 func selector(s *pb.QueueSelector) schedule.Selector {
@@ -186,6 +191,14 @@ func parseQueueToken(token string) (centrifuge.QueueKey, error) {
 	return centrifuge.QueueKey{Source: last.GetSource(), Destination: last.GetDestination()}, nil
 }
 
+func newQueues(infos []schedule.QueueInfo) []*pb.Queue {
+	queues := make([]*pb.Queue, len(infos))
+	for i := range infos {
+		queues[i] = newQueue(&infos[i])
+	}
+	return queues
+}
+
 func newQueue(q *schedule.QueueInfo) *pb.Queue {
 	return &pb.Queue{
 		Source:      text(q.Queue.Source),
@@ -200,14 +213,39 @@ func newQueue(q *schedule.QueueInfo) *pb.Queue {
 	}
 }
 
-func newDestination(d *schedule.DestinationInfo) *pb.Destination {
-	return &pb.Destination{
-		Destination: text(d.Destination),
-		Queues:      int64(d.Queues),
-		InFlight:    int64(d.InFlight),
-		Limit:       int64(d.Limit),
-		Breaker:     d.Breaker.String(),
-		HeldUntil:   timestamp(d.HeldUntil),
-		Policy:      newQueuePolicy(&d.Policy),
+func newHolder(h *fanout.Holder) *pb.Holder {
+	return &pb.Holder{
+		Director:  text(h.Name),
+		Ready:     int64(h.Ready),
+		Waiting:   int64(h.Waiting),
+		InFlight:  int64(h.InFlight),
+		Limit:     int64(h.Limit),
+		Breaker:   h.Breaker.String(),
+		HeldUntil: timestamp(h.HeldUntil),
 	}
+}
+
+func newDestinations(infos []schedule.DestinationInfo) []*pb.Destination {
+	destinations := make([]*pb.Destination, len(infos))
+	for i := range infos {
+		d := &infos[i]
+		destinations[i] = &pb.Destination{
+			Destination: text(d.Destination),
+			Queues:      int64(d.Queues),
+			InFlight:    int64(d.InFlight),
+			Limit:       int64(d.Limit),
+			Breaker:     d.Breaker.String(),
+			HeldUntil:   timestamp(d.HeldUntil),
+			Policy:      newQueuePolicy(&d.Policy),
+		}
+	}
+	return destinations
+}
+
+func newMissing(missing []fanout.Missing) []*pb.Missing {
+	m := make([]*pb.Missing, len(missing))
+	for i := range missing {
+		m[i] = &pb.Missing{Director: text(missing[i].Director), Jobdb: text(missing[i].JobDB), Reason: text(missing[i].Why)}
+	}
+	return m
 }

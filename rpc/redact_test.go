@@ -9,6 +9,7 @@ import (
 	"centrifuge"
 	"centrifuge/archive"
 	"centrifuge/director"
+	"centrifuge/fanout"
 	"centrifuge/jobdb"
 )
 
@@ -17,8 +18,8 @@ type fakeSearch struct {
 	found director.SearchPage
 }
 
-func (s *fakeSearch) Search(context.Context, director.JobFilter, string, int, time.Duration) (director.SearchPage, error) {
-	return s.found, nil
+func (s *fakeSearch) Search(context.Context, director.JobFilter, string, int, time.Duration) (director.SearchPage, []fanout.Missing, error) {
+	return s.found, nil, nil
 }
 
 // Whoever may not act is not shown what looks like a secret, nor may guess at it.

@@ -143,6 +143,12 @@ func TestWhoMayCallEveryProcedure(t *testing.T) {
 		{"DirectorService/Status", `{}`, "ddd.dddd-"},
 		{"DirectorService/Cycle", `{}`, "ddd.dddd-"},
 		{"DirectorService/Accept", `{"from": "jobdb-000001", "to": "jobdb-000002"}`, "ddd.dddd-"},
+		{"DirectorService/Survey", `{}`, "ddd.dddd-"},
+		{"DirectorService/Policies", `{}`, "ddd.dddd-"},
+		{"DirectorService/Learn", `{}`, "ddd.dddd-"},
+		{"DirectorService/Order", `{"selector": {"source": "shop"}}`, "ddd.dddd-"},
+		{"DirectorService/Search", `{"budget": "1s"}`, "ddd.dddd-"},
+		{"DirectorService/Watch", `{}`, "ddd.dddd-"},
 		{"AuditService/List", `{}`, "dd..d.dd-"},
 		{"AuditService/List", `{"source": "other"}`, "dd..dddd-"},
 		{"AccessService/GetLogin", `{}`, "........."},
@@ -345,13 +351,13 @@ func TestNothingIsDoneWithoutTheLog(t *testing.T) {
 	backend := &fake{}
 	guarded := Guard(backend.backends(), log)
 	ctx := access.With(t.Context(), access.Local())
-	if _, err := guarded.Queues.Retry(ctx, schedule.Selector{Source: "s"}); err == nil { // JSON has no year 10000
+	if _, _, err := guarded.Queues.Retry(ctx, schedule.Selector{Source: "s"}); err == nil { // JSON has no year 10000
 		t.Error("it was done, or said to be")
 	}
 	if asked := backend.asked(); asked != nil {
 		t.Errorf("it was done: %v", asked)
 	}
-	if _, err := guarded.Queues.Retry(t.Context(), schedule.Selector{Source: "s"}); err == nil {
+	if _, _, err := guarded.Queues.Retry(t.Context(), schedule.Selector{Source: "s"}); err == nil {
 		t.Error("nobody did something")
 	} else if denied := new(access.DeniedError); errors.As(err, &denied) {
 		t.Error("a refusal was told that could not be written down")

@@ -13,13 +13,16 @@ import (
 	"centrifuge"
 	"centrifuge/archive"
 	"centrifuge/director"
+	"centrifuge/fanout"
 	"centrifuge/jobdb"
 	"centrifuge/manager"
 	"centrifuge/schedule"
+	"centrifuge/visibility"
+	"centrifuge/visibility/alert"
 )
 
-// Backends answer the calls; [director.Director] is all of them but Fleet, which
-// is a [manager.Manager]. Their errors are those of the packages director and
+// Backends answer the calls. [director.Director] is most of them; Queues and Search are
+// a [fanout.Fleet], and Fleet is a [manager.Manager]. Their errors are those of the packages director and
 // manager; any other is answered as an internal error, its text kept from the
 // caller. What is nil is not served.
 type Backends struct {
@@ -29,6 +32,9 @@ type Backends struct {
 	Ledger   LedgerBackend
 	Director DirectorBackend
 	Fleet    FleetBackend
+
+	// Own answers, with Director, what the others of a fleet ask of this one.
+	Own OwnBackend
 
 	// VisibilityService is served if any of these is there.
 	Record VisibilityBackend
@@ -49,14 +55,13 @@ type JobBackend interface {
 	Get(context.Context, centrifuge.ID) (jobdb.Trace, error)
 }
 
-// QueueBackend is behind QueueService.
+// QueueBackend is behind QueueService; [fanout.Fleet] is one.
 type QueueBackend interface {
-	Queues(sel schedule.Selector, after centrifuge.QueueKey, limit int) ([]schedule.QueueInfo, bool, error)
-	Destinations(after string, limit int) ([]schedule.DestinationInfo, bool, error)
-	Policy(scope centrifuge.QueueKey) (centrifuge.QueuePolicy, error)
-	SetPolicy(ctx context.Context, scope centrifuge.QueueKey, policy centrifuge.QueuePolicy) error
-	Retry(context.Context, schedule.Selector) (int, error)
-	Expire(context.Context, schedule.Selector) (int, error)
+	Survey(context.Context, fanout.Question) (fanout.Standing, error)
+	Policy(ctx context.Context, scope centrifuge.QueueKey) (centrifuge.QueuePolicy, fanout.Reach, error)
+	SetPolicy(ctx context.Context, scope centrifuge.QueueKey, policy centrifuge.QueuePolicy) (fanout.Reach, error)
+	Retry(context.Context, schedule.Selector) (int, fanout.Reach, error)
+	Expire(context.Context, schedule.Selector) (int, fanout.Reach, error)
 }
 
 // ArchiveBackend is behind ArchiveService.
@@ -65,10 +70,10 @@ type ArchiveBackend interface {
 	Replay(ctx context.Context, f archive.Filter, cursor string, limit int, rate float64) (director.ReplayPage, error)
 }
 
-// LedgerBackend is behind LedgerService.
+// LedgerBackend is behind LedgerService. What is missing in a ledger is told with it.
 type LedgerBackend interface {
-	Ledger() (director.Ledger, error)
-	LedgerByQueue(schedule.Selector) ([]director.QueueLedger, error)
+	Ledger(context.Context) (director.Ledger, []fanout.Missing, error)
+	LedgerByQueue(context.Context, schedule.Selector) ([]director.QueueLedger, []fanout.Missing, error)
 	Verify(context.Context) (booked, recounted director.Ledger, err error)
 }
 
@@ -78,6 +83,15 @@ type DirectorBackend interface {
 	Ledgers() ([]director.JobDBLedger, error)
 	Cycle(context.Context) (before, now string, err error)
 	Accept(context.Context, director.Transfer) error
+}
+
+// OwnBackend is behind those calls of DirectorService that Directors make.
+type OwnBackend interface {
+	fanout.Director
+
+	// Watched tells of the alerts that this process looks for, and the streaks that are
+	// at least so long, none if that is 0.
+	Watched(ctx context.Context, streaks int64) ([]alert.Alert, []visibility.Streak, error)
 }
 
 // FleetBackend is behind FleetService.

@@ -25,22 +25,8 @@ func (s *visibilityService) Search(
 	m := req.Msg
 	f := fields{index: -1}
 	id := f.id("job_id", m.GetJobId())
-	filter := director.JobFilter{
-		Source: m.GetSource(), Destination: m.GetDestination(), Endpoint: m.GetEndpoint(),
-		From: f.time("from", m.GetFrom()), To: f.time("to", m.GetTo()),
-	}
+	filter := f.jobFilter(m)
 	f.mayMatch(ctx, "endpoint", filter.Endpoint)
-	if name := m.GetState(); name != "" {
-		var err error
-		if filter.State, err = centrifuge.ParseState(name); err != nil {
-			f.fail("state", "is %q; want one of %v", clip(name), centrifuge.States)
-		}
-	}
-	if n, err := strconv.Atoi(m.GetCode()); err == nil {
-		filter.StatusCode = n
-	} else {
-		filter.ErrorCode = centrifuge.ErrorCode(m.GetCode())
-	}
 	limit := f.pageSize(m.GetPageSize(), 100)
 	switch {
 	case f.err != nil:
@@ -56,15 +42,41 @@ func (s *visibilityService) Search(
 	if !id.IsZero() {
 		return s.one(ctx, id)
 	}
-	page, err := s.search.Search(ctx, filter, m.GetPageToken(), limit, searchBudget)
+	page, missing, err := s.search.Search(ctx, filter, m.GetPageToken(), limit, searchBudget)
 	if err != nil {
 		return nil, err
 	}
-	answer := &pb.SearchResponse{NextPageToken: page.Next, Cut: page.Cut, Looked: int64(page.Looked)}
-	for i := range page.Jobs {
-		answer.Jobs = append(answer.Jobs, newFound(ctx, &page.Jobs[i]))
-	}
+	answer := newSearchPage(ctx, &page)
+	answer.Missing = newMissing(missing)
 	return connect.NewResponse(answer), nil
+}
+
+// jobFilter reads what is looked for.
+func (f *fields) jobFilter(m *pb.SearchRequest) director.JobFilter {
+	filter := director.JobFilter{
+		Source: m.GetSource(), Destination: m.GetDestination(), Endpoint: m.GetEndpoint(),
+		From: f.time("from", m.GetFrom()), To: f.time("to", m.GetTo()),
+	}
+	if name := m.GetState(); name != "" {
+		var err error
+		if filter.State, err = centrifuge.ParseState(name); err != nil {
+			f.fail("state", "is %q; want one of %v", clip(name), centrifuge.States)
+		}
+	}
+	if n, err := strconv.Atoi(m.GetCode()); err == nil {
+		filter.StatusCode = n
+	} else {
+		filter.ErrorCode = centrifuge.ErrorCode(m.GetCode())
+	}
+	return filter
+}
+
+func newSearchPage(ctx context.Context, page *director.SearchPage) *pb.SearchResponse {
+	m := &pb.SearchResponse{NextPageToken: page.Next, Cut: page.Cut, Looked: int64(page.Looked)}
+	for i := range page.Jobs {
+		m.Jobs = append(m.Jobs, newFound(ctx, &page.Jobs[i]))
+	}
+	return m
 }
 
 // one finds a job by its id; none is found where there is none that the caller may

@@ -17,13 +17,7 @@ func newTransfer(tr *director.Transfer) *pb.AcceptRequest {
 		}
 		m.Jobs = append(m.Jobs, job)
 	}
-	for i := range tr.Policies {
-		p := &tr.Policies[i]
-		m.Policies = append(m.Policies, &pb.MovedPolicy{
-			Source: text(p.Scope.Source), Destination: text(p.Scope.Destination),
-			Policy: newQueuePolicy(&p.Policy), Time: timestamp(p.Time),
-		})
-	}
+	m.Policies = newPolicies(tr.Policies)
 	for i := range tr.Transactions {
 		t := &tr.Transactions[i]
 		m.Transactions = append(m.Transactions, &pb.MovedTransaction{
@@ -32,6 +26,21 @@ func newTransfer(tr *director.Transfer) *pb.AcceptRequest {
 		})
 	}
 	return m
+}
+
+func newPolicies(policies []jobdb.Policy) []*pb.MovedPolicy {
+	m := make([]*pb.MovedPolicy, len(policies))
+	for i := range policies {
+		m[i] = newPolicy(&policies[i])
+	}
+	return m
+}
+
+func newPolicy(p *jobdb.Policy) *pb.MovedPolicy {
+	return &pb.MovedPolicy{
+		Source: text(p.Scope.Source), Destination: text(p.Scope.Destination),
+		Policy: newQueuePolicy(&p.Policy), Time: timestamp(p.Time),
+	}
 }
 
 // movedStates are the states of transactions on the wire. One that was moved is
@@ -56,17 +65,22 @@ func readTransfer(m *pb.AcceptRequest) (director.Transfer, error) {
 		tr.Jobs = append(tr.Jobs, trace)
 	}
 	f := fields{index: -1}
-	for _, p := range m.GetPolicies() {
-		tr.Policies = append(tr.Policies, jobdb.Policy{
+	tr.Policies = f.policies(m.GetPolicies())
+	for _, t := range m.GetTransactions() {
+		tr.Transactions = append(tr.Transactions, f.transaction(t))
+	}
+	return tr, f.err
+}
+
+func (f *fields) policies(m []*pb.MovedPolicy) (policies []jobdb.Policy) {
+	for _, p := range m {
+		policies = append(policies, jobdb.Policy{
 			Scope:  centrifuge.QueueKey{Source: p.GetSource(), Destination: p.GetDestination()},
 			Policy: f.policy("policies.policy", p.GetPolicy()),
 			Time:   f.time("policies.time", p.GetTime()),
 		})
 	}
-	for _, t := range m.GetTransactions() {
-		tr.Transactions = append(tr.Transactions, f.transaction(t))
-	}
-	return tr, f.err
+	return policies
 }
 
 func (f *fields) trace(m *pb.MovedJob) jobdb.Trace {

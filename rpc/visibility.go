@@ -12,6 +12,7 @@ import (
 	"centrifuge"
 	"centrifuge/access"
 	"centrifuge/director"
+	"centrifuge/fanout"
 	pb "centrifuge/gen/centrifuge/v1"
 	"centrifuge/jobdb"
 	"centrifuge/visibility"
@@ -29,10 +30,10 @@ type VisibilityBackend interface {
 	Gaps(context.Context, visibility.Range) ([]visibility.Gap, error)
 }
 
-// SearchBackend finds jobs; [director.Director] is one.
+// SearchBackend finds jobs; [fanout.Fleet] is one.
 type SearchBackend interface {
 	Get(context.Context, centrifuge.ID) (jobdb.Trace, error)
-	Search(ctx context.Context, f director.JobFilter, cursor string, limit int, budget time.Duration) (director.SearchPage, error)
+	Search(ctx context.Context, f director.JobFilter, cursor string, limit int, budget time.Duration) (director.SearchPage, []fanout.Missing, error)
 }
 
 // AlertBackend says what asks for attention; [alert.Watch] is one.
@@ -218,16 +219,16 @@ func (s *visibilityService) Alerts(
 		if !caller.MayView(a.Source) {
 			continue
 		}
-		out := &pb.Alert{
-			Rule: a.Rule, Severity: string(a.Severity), Source: text(a.Source), Destination: text(a.Destination),
-			Text: text(a.Text), Since: timestamppb.New(a.Since),
-		}
-		if !a.Ended.IsZero() {
-			out.Ended = timestamppb.New(a.Ended)
-		}
-		answer.Alerts = append(answer.Alerts, out)
+		answer.Alerts = append(answer.Alerts, newAlert(a))
 	}
 	return connect.NewResponse(answer), nil
+}
+
+func newAlert(a *alert.Alert) *pb.Alert {
+	return &pb.Alert{
+		Rule: a.Rule, Severity: string(a.Severity), Source: text(a.Source), Destination: text(a.Destination),
+		Text: text(a.Text), Since: timestamppb.New(a.Since), Ended: timestamp(a.Ended),
+	}
 }
 
 // ready says why a call cannot be answered from the record.

@@ -89,7 +89,7 @@ func newRecorded(t *testing.T, tokens string) *recorded {
 		}
 	})
 	t.Cleanup(r.stop)
-	o := Options{Backends: Backends{Jobs: r.Director, Queues: r.Director, Archive: r.Director, Ledger: r.Director, Record: store, Search: r.Director}, Ready: r.Ready}
+	o := Options{Backends: Backends{Jobs: r.Director, Queues: newAlone(r.Director), Archive: r.Director, Ledger: newAlone(r.Director), Record: store, Search: newAlone(r.Director)}, Ready: r.Ready}
 	if tokens != "" {
 		o.Tokens = openTokens(t, tokens)
 	}

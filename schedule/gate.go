@@ -6,6 +6,7 @@ import "centrifuge"
 // something may pass to them now.
 type gate struct {
 	policy   *centrifuge.QueuePolicy // never nil; shared
+	bounds   *centrifuge.QueuePolicy // our part of it, see Share; never nil
 	tag      float64                 // virtual time of the next service, see fair
 	bucket   bucket
 	health   controller
@@ -14,7 +15,7 @@ type gate struct {
 
 // ceiling is the fixed cap on requests in flight.
 func (g *gate) ceiling(byDefault int32) int32 {
-	if c := g.policy.Concurrency; c > 0 {
+	if c := g.bounds.Concurrency; c > 0 {
 		return int32(min(c, 1<<30))
 	}
 	return byDefault
@@ -36,12 +37,12 @@ func (g *gate) opens(now int64, byDefault int32) int64 {
 	if g.policy.Paused || g.inFlight >= g.room(byDefault) {
 		return never
 	}
-	return max(g.health.notBefore, g.bucket.next(now, g.policy))
+	return max(g.health.notBefore, g.bucket.next(now, g.bounds))
 }
 
 // pass lets a request of n jobs through.
 func (g *gate) pass(n int, now int64) mark {
-	g.bucket.spend(n, now, g.policy)
+	g.bucket.spend(n, now, g.bounds)
 	g.inFlight++
 	round := g.health.round
 	return mark{round: round, probe: g.health.begin(now)}

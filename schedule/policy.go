@@ -75,9 +75,9 @@ func (s *Scheduler) Policy(key centrifuge.QueueKey) centrifuge.QueuePolicy {
 func (s *Scheduler) govern(id uint32) {
 	d := s.dests[id]
 	s.root.dismiss(id)
-	before, inherited := d.policy, d.inherits
+	inherited := d.inherits
 	d.adopt(s.policies[centrifuge.QueueKey{Destination: d.name}])
-	d.bucket.convert(s.clock.running, before, d.policy)
+	s.bind(&d.gate)
 	if !isZero(inherited) || !isZero(d.inherits) {
 		for qid, q := range s.queues {
 			if q != nil && q.dest == id {
@@ -93,9 +93,8 @@ func (s *Scheduler) instruct(id uint32) {
 	q := s.queues[id]
 	d := s.dests[q.dest]
 	d.turns.dismiss(id)
-	before := q.policy
 	q.policy = s.merged(q.key, d)
-	q.bucket.convert(s.clock.running, before, q.policy)
+	s.bind(&q.gate)
 	s.place(id)
 }
 

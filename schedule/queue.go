@@ -71,6 +71,7 @@ func (s *Scheduler) queue(key centrifuge.QueueKey) uint32 {
 		dest: did,
 	}
 	q.policy = s.merged(q.key, d)
+	q.bounds = s.part(q.policy)
 	id := register(&s.queues, &s.freeQueues, q)
 	s.queuePlaces.cover(id)
 	s.byKey[q.key] = id
@@ -90,6 +91,7 @@ func (s *Scheduler) destination(name string) uint32 {
 		turns: newFair(&s.queuePlaces, s.queueGate),
 	}
 	d.adopt(s.policies[centrifuge.QueueKey{Destination: name}])
+	d.bounds = s.part(d.policy)
 	id := register(&s.dests, &s.freeDests, d)
 	s.destPlaces.cover(id)
 	s.byName[d.name] = id

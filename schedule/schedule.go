@@ -74,6 +74,7 @@ type Scheduler struct {
 	destPlaces   places       // of destinations in the heaps
 
 	policies map[centrifuge.QueueKey]*centrifuge.QueuePolicy
+	parts    int // of what policies bound, one of which is ours
 	totals   Totals
 }
 
@@ -93,6 +94,7 @@ func New(o Options, now time.Time) *Scheduler {
 		byKey:    make(map[centrifuge.QueueKey]uint32),
 		byName:   make(map[string]uint32),
 		policies: make(map[centrifuge.QueueKey]*centrifuge.QueuePolicy),
+		parts:    1,
 	}
 	s.wheel = wheel{slab: &s.slab, hand: s.clock.tick}
 	s.root = newFair(&s.destPlaces, func(id uint32) *gate { return &s.dests[id].gate })
@@ -209,7 +211,7 @@ func (s *Scheduler) take(did, qid uint32, ids []centrifuge.ID) (Ticket, []centri
 	if q.health.breaker == Open || d.health.breaker == Open {
 		size = 1 // a probe
 	}
-	size = min(size, q.bucket.tokens(now, q.policy), d.bucket.tokens(now, d.policy))
+	size = min(size, q.bucket.tokens(now, q.bounds), d.bucket.tokens(now, d.bounds))
 	n := 0
 	for n < size {
 		it, ok := s.slab.pop(&q.ready)

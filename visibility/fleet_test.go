@@ -373,3 +373,37 @@ func TestFleetSamples(t *testing.T) {
 		}
 	}
 }
+
+// Each writer of a record finds the notes of the others, and its own last.
+func TestNotesOfOthers(t *testing.T) {
+	server := mysqltest.Start(t)
+	benches := fleet(t, server.Address, server.Schema(), 3, start)
+	for i, b := range benches {
+		for day := range 3 {
+			at := start.AddDate(0, 0, -day)
+			if err := b.store.AddNote(t.Context(), at, fmt.Appendf(nil, "%d of %d", i, day)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for i, b := range benches {
+		notes, err := b.store.LatestNotes(t.Context(), 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := make(map[string]int)
+		for at, n := range notes {
+			found[string(n.Data)] = at
+		}
+		for j := range benches {
+			before, ok := found[fmt.Sprintf("%d of 1", j)]
+			after, both := found[fmt.Sprintf("%d of 0", j)]
+			if !ok || !both || before > after || i == j && after != len(notes)-1 {
+				t.Errorf("writer %d found of %d: %v", i, j, found)
+			}
+		}
+		if len(notes) != 2*len(benches) {
+			t.Errorf("writer %d found %d notes, want %d", i, len(notes), 2*len(benches))
+		}
+	}
+}

@@ -41,30 +41,62 @@ func (s *Store) AddNote(ctx context.Context, at time.Time, data []byte) error {
 	return nil
 }
 
-// LatestNotes returns the notes of this store's own recorder, not of others, of the
-// latest days that have any: of so many days at most, the oldest note first.
+// LatestNotes returns the notes of the latest days that have any, so many days at most,
+// of each writer of the record: the oldest first of a writer's, and last those of this
+// store's own recorder.
 func (s *Store) LatestNotes(ctx context.Context, days int) ([]Note, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if !s.opened {
 		return nil, errNotOpen
 	}
+	var notes []Note
+	add := func(from View, of []Day) error {
+		latest, err := s.latestNotes(ctx, from, of, days)
+		notes = append(notes, latest...)
+		return err
+	}
+	if s.o.Others != nil {
+		err := s.o.Others.ReadOthers(ctx, func(others []OtherWriter) error {
+			for i := range others {
+				var of []Day
+				for _, e := range others[i].Editions {
+					of = append(of, e.Day)
+				}
+				slices.Sort(of)
+				if err := add(others[i], of); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read the notes of others in the record: %w", err)
+		}
+	}
 	all, err := s.o.Backend.Days(ctx)
+	if err == nil {
+		err = add(s.o.Backend, all)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the notes of the record: %w", err)
 	}
-	var notes []Note
+	return notes, nil
+}
+
+// latestNotes are those of one writer's latest days that have any.
+func (s *Store) latestNotes(ctx context.Context, v View, all []Day, days int) (notes []Note, err error) {
 	from, to := notesOfDay()
 	for _, d := range slices.Backward(all) {
 		var scratch []byte
 		var ofDay []Note
-		err := s.o.Backend.Scan(ctx, d, from, to, func(_ uint64, data []byte) error {
+		err := v.Scan(ctx, d, from, to, func(_ uint64, data []byte) error {
 			data, err := s.packer.unpack(data, &scratch)
 			ofDay = append(ofDay, Note{d, bytes.Clone(data)})
 			return err
 		})
 		if err != nil {
-			return nil, fmt.Errorf("read the notes of %s: %w", d, err)
+			return nil, fmt.Errorf("of %s: %w", d, err)
 		}
 		if len(ofDay) > 0 {
 			notes = append(ofDay, notes...)

@@ -9,8 +9,7 @@ import (
 	"centrifuge/visibility"
 )
 
-// Notes are each writer's own, are kept over a restart in their order, and go with
-// their days.
+// Notes are kept over a restart in their order, and go with their days.
 func TestNotes(t *testing.T) { onEach(t, testNotes) }
 
 func testNotes(t *testing.T, at place) {

@@ -38,8 +38,13 @@ type accessOptions struct {
 }
 
 func (o *accessOptions) addTo(fs *pflag.FlagSet) {
+	o.addProviderTo(fs)
 	fs.StringVar(&o.publicURL, "public-url", "", "`URL` that browsers reach the dashboard by, if a proxy stands before it (default as they ask)")
 	fs.StringVar(&o.keyFile, "key-file", "", "`file` of the keys of sessions and customers' links, for several instances to share (default "+keysName+" in the data folder)")
+}
+
+// addProviderTo declares the flags that say whom an identity provider speaks for.
+func (o *accessOptions) addProviderTo(fs *pflag.FlagSet) {
 	fs.StringVar(&o.issuer, "oidc-issuer", "", "`URL` of the OpenID Connect provider that people sign in with")
 	fs.StringVar(&o.clientID, "oidc-client-id", "", "`id` of the dashboard at the provider")
 	fs.StringVar(&o.secretFile, "oidc-client-secret-file", "", "`file` with the dashboard's secret at the provider (default none: PKCE alone)")
@@ -76,28 +81,21 @@ func checkIssuer(issuer string) error {
 type entrance struct {
 	tokens   *rpc.Tokens        // nil: none
 	identity *identity.Provider // nil: none
-	keys     *keyring.Ring
-	links    *links.Register
+	keys     *keyring.Ring      // of those who come with a browser; nil: nobody does
+	links    *links.Register    // of customers; nil where there are none
 	log      *audit.Log
 	public   string
 	site     *web.Site // whose looks the door has
 }
 
-// openEntrance reads the files of tokens, keys and groups.
-func openEntrance(o *accessOptions, tokenFile, dataDir string, notes links.Notes, log *audit.Log, logger *slog.Logger) (*entrance, error) {
-	e := &entrance{links: links.New(notes, nil), log: log, public: o.publicURL}
+// openEntrance reads the files of tokens and groups.
+func openEntrance(o *accessOptions, tokenFile string, log *audit.Log, logger *slog.Logger) (*entrance, error) {
+	e := &entrance{log: log, public: o.publicURL}
 	var err error
 	if tokenFile != "" {
 		if e.tokens, err = rpc.OpenTokens(tokenFile, logger); err != nil {
 			return nil, err
 		}
-	}
-	keyFile := o.keyFile
-	if keyFile == "" {
-		keyFile = filepath.Join(dataDir, keysName)
-	}
-	if e.keys, err = keyring.Open(keyFile, logger); err != nil {
-		return nil, err
 	}
 	if o.issuer == "" {
 		return e, nil
@@ -111,6 +109,17 @@ func openEntrance(o *accessOptions, tokenFile, dataDir string, notes links.Notes
 		CommandClientID: o.commandClientID, MappingFile: o.mapping, Logger: logger,
 	})
 	return e, err
+}
+
+// openKeys reads the keys of sessions and links, or makes some.
+func (e *entrance) openKeys(o *accessOptions, dataDir string, logger *slog.Logger) error {
+	keyFile := o.keyFile
+	if keyFile == "" {
+		keyFile = filepath.Join(dataDir, keysName)
+	}
+	var err error
+	e.keys, err = keyring.Open(keyFile, logger)
+	return err
 }
 
 func readSecret(name string) (string, error) {
@@ -155,7 +164,13 @@ func (e *entrance) customerLinks(door *signin.Door) *rpc.CustomerLinks {
 // give tells a server's options who may come in, and puts the door before its pages.
 func (e *entrance) give(o *rpc.Options, door *signin.Door, site *web.Site) {
 	e.site = site
-	o.Tokens, o.Audit, o.Links, o.Pages = e.tokens, e.log, e.customerLinks(door), door.Handler(site)
+	o.Links, o.Pages = e.customerLinks(door), door.Handler(site)
+	e.admit(o)
+}
+
+// admit tells a server's options who may call.
+func (e *entrance) admit(o *rpc.Options) {
+	o.Tokens, o.Audit = e.tokens, e.log
 	if e.identity != nil {
 		o.Identity = e.identity
 		o.Login = &rpc.Login{Issuer: e.identity.Issuer(), ClientID: e.identity.CommandClientID(), Scopes: identity.Scopes()}

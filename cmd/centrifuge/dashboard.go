@@ -11,22 +11,22 @@ import (
 	"centrifuge/access/audit"
 	"centrifuge/archive"
 	"centrifuge/director"
+	"centrifuge/fanout"
 	"centrifuge/jobdb"
 	"centrifuge/rpc"
 	"centrifuge/schedule"
-	"centrifuge/visibility/alert"
 	"centrifuge/visibility/web"
 )
 
-// newDashboard makes the pages that show a Director, and what was recorded of it if
-// that is not nil.
-func newDashboard(d *director.Director, all rpc.Backends, links *rpc.CustomerLinks, past *history, watch *alert.Watch, log *audit.Log, signOut string, logger *slog.Logger) (*web.Site, error) {
-	guarded := rpc.Guard(rpc.Backends{Jobs: d, Queues: d, Archive: d, Ledger: d}, log)
+// newDashboard makes the pages that show what the backends tell, and what was recorded
+// of it if that is not nil.
+func newDashboard(all rpc.Backends, links *rpc.CustomerLinks, past *history, log *audit.Log, signOut string, logger *slog.Logger) (*web.Site, error) {
+	guarded := rpc.Guard(all, log)
 	b := web.Backends{
 		Queues:  &shownQueues{guarded.Queues},
-		Jobs:    &shownJobs{guarded.Jobs, d},
+		Jobs:    &shownJobs{guarded.Search},
 		Archive: &shownArchive{guarded.Archive},
-		Ledger:  &shownLedgers{all.Ledger, d},
+		Ledger:  &shownLedgers{guarded.Ledger},
 		Audit:   log,
 		Links:   links,
 	}
@@ -36,8 +36,8 @@ func newDashboard(d *director.Director, all rpc.Backends, links *rpc.CustomerLin
 	if past != nil {
 		b.History = past.store
 	}
-	if watch != nil {
-		b.Alerts = &shownAlerts{watch}
+	if all.Alerts != nil {
+		b.Alerts = &shownAlerts{all.Alerts}
 	}
 	return web.New(web.Options{Backends: b, Version: versionName(), SignOut: signOut, Logger: logger})
 }
@@ -57,45 +57,65 @@ func shown(err error) error {
 	}
 }
 
+func shownMissing(missing []fanout.Missing) []web.Missing {
+	shown := make([]web.Missing, len(missing))
+	for i, m := range missing {
+		shown[i] = web.Missing(m)
+	}
+	return shown
+}
+
+func shownReach(r fanout.Reach) web.Reach {
+	return web.Reach{Directors: r.Directors, Missing: shownMissing(r.Missing)}
+}
+
 type shownQueues struct{ rpc.QueueBackend }
 
-func (s *shownQueues) Queues(sel schedule.Selector, after centrifuge.QueueKey, limit int) ([]schedule.QueueInfo, bool, error) {
-	infos, more, err := s.QueueBackend.Queues(sel, after, limit)
-	return infos, more, shown(err)
+// mostQueues bounds how many queues a page looks at.
+const mostQueues = 200_000
+
+func (s *shownQueues) Survey(ctx context.Context, sel schedule.Selector) (*web.Survey, error) {
+	now, err := s.QueueBackend.Survey(ctx, fanout.Question{
+		Selector: sel, Queues: mostQueues, Destinations: mostQueues, Ledgers: true, Within: web.Soon,
+	})
+	if err != nil {
+		return nil, shown(err)
+	}
+	v := &web.Survey{
+		Queues: now.Queues, Destinations: now.Destinations, Ledgers: make([]web.QueueLedger, len(now.Ledgers)),
+		Policy: now.Said.Policy, Oldest: now.Oldest, Soon: now.Expiring, Missing: shownMissing(now.Missing),
+	}
+	for i := range now.Ledgers {
+		v.Ledgers[i] = web.QueueLedger{Queue: now.Ledgers[i].Queue, Ledger: web.Ledger(now.Ledgers[i].Ledger)}
+	}
+	for _, h := range now.Holders {
+		v.Holders = append(v.Holders, web.Holder(h))
+	}
+	return v, nil
 }
 
-func (s *shownQueues) Destinations(after string, limit int) ([]schedule.DestinationInfo, bool, error) {
-	infos, more, err := s.QueueBackend.Destinations(after, limit)
-	return infos, more, shown(err)
+func (s *shownQueues) SetPolicy(ctx context.Context, scope centrifuge.QueueKey, policy centrifuge.QueuePolicy) (web.Reach, error) {
+	reach, err := s.QueueBackend.SetPolicy(ctx, scope, policy)
+	return shownReach(reach), shown(err)
 }
 
-func (s *shownQueues) Policy(scope centrifuge.QueueKey) (centrifuge.QueuePolicy, error) {
-	policy, err := s.QueueBackend.Policy(scope)
-	return policy, shown(err)
+func (s *shownQueues) Retry(ctx context.Context, sel schedule.Selector) (int, web.Reach, error) {
+	n, reach, err := s.QueueBackend.Retry(ctx, sel)
+	return n, shownReach(reach), shown(err)
 }
 
-func (s *shownQueues) SetPolicy(ctx context.Context, scope centrifuge.QueueKey, policy centrifuge.QueuePolicy) error {
-	return shown(s.QueueBackend.SetPolicy(ctx, scope, policy))
+func (s *shownQueues) Expire(ctx context.Context, sel schedule.Selector) (int, web.Reach, error) {
+	n, reach, err := s.QueueBackend.Expire(ctx, sel)
+	return n, shownReach(reach), shown(err)
 }
 
-func (s *shownQueues) Retry(ctx context.Context, sel schedule.Selector) (int, error) {
-	n, err := s.QueueBackend.Retry(ctx, sel)
-	return n, shown(err)
-}
-
-func (s *shownQueues) Expire(ctx context.Context, sel schedule.Selector) (int, error) {
-	n, err := s.QueueBackend.Expire(ctx, sel)
-	return n, shown(err)
-}
-
-type shownJobs struct {
-	rpc.JobBackend
-	d *director.Director
-}
+type shownJobs struct{ rpc.SearchBackend }
 
 func (s *shownJobs) Search(ctx context.Context, f web.JobFilter, cursor string, limit int, budget time.Duration) (web.FoundJobs, error) {
-	page, err := s.d.Search(ctx, director.JobFilter(f), cursor, limit, budget)
-	found := web.FoundJobs{Jobs: make([]web.FoundJob, len(page.Jobs)), Next: page.Next, Cut: page.Cut, Looked: page.Looked}
+	page, missing, err := s.SearchBackend.Search(ctx, director.JobFilter(f), cursor, limit, budget)
+	found := web.FoundJobs{
+		Jobs: make([]web.FoundJob, len(page.Jobs)), Next: page.Next, Cut: page.Cut, Looked: page.Looked, Missing: shownMissing(missing),
+	}
 	for i := range page.Jobs {
 		found.Jobs[i] = web.FoundJob(page.Jobs[i])
 	}
@@ -103,7 +123,7 @@ func (s *shownJobs) Search(ctx context.Context, f web.JobFilter, cursor string, 
 }
 
 func (s *shownJobs) Get(ctx context.Context, id centrifuge.ID) (jobdb.Trace, error) {
-	trace, err := s.JobBackend.Get(ctx, id)
+	trace, err := s.SearchBackend.Get(ctx, id)
 	return trace, shown(err)
 }
 
@@ -119,36 +139,9 @@ func (s *shownArchive) Replay(ctx context.Context, f archive.Filter, cursor stri
 	return web.Replayed{Jobs: page.Replayed, Skipped: page.Skipped, Next: page.Next}, shown(err)
 }
 
-// shownLedgers count the jobs of all JobDBs; what is known of queues, and of the
-// oldest job, is of the Director's own.
-type shownLedgers struct {
-	all rpc.LedgerBackend
-	d   *director.Director
-}
+type shownLedgers struct{ rpc.LedgerBackend }
 
-func (s *shownLedgers) Ledger() (web.Ledger, error) {
-	l, err := s.all.Ledger()
-	if errors.Is(err, director.ErrUnavailable) { // a JobDB that cannot be counted hides no page
-		l, err = s.d.Ledger()
-	}
-	return web.Ledger(l), shown(err)
-}
-
-func (s *shownLedgers) ByQueue(sel schedule.Selector) ([]web.QueueLedger, error) {
-	ledgers, err := s.d.LedgerByQueue(sel)
-	out := make([]web.QueueLedger, len(ledgers))
-	for i := range ledgers {
-		out[i] = web.QueueLedger{Queue: ledgers[i].Queue, Ledger: web.Ledger(ledgers[i].Ledger)}
-	}
-	return out, shown(err)
-}
-
-func (s *shownLedgers) Oldest() (time.Time, error) {
-	oldest, err := s.d.Oldest()
-	return oldest, shown(err)
-}
-
-func (s *shownLedgers) Expiring(within time.Duration) (int64, error) {
-	n, err := s.d.Expiring(within)
-	return n, shown(err)
+func (s *shownLedgers) Ledger(ctx context.Context) (web.Ledger, []web.Missing, error) {
+	l, missing, err := s.LedgerBackend.Ledger(ctx)
+	return web.Ledger(l), shownMissing(missing), shown(err)
 }

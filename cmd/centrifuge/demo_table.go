@@ -75,7 +75,7 @@ func (t *demoTable) show(ctx context.Context) (*pb.Ledger, error) {
 	for _, q := range resp.Msg.GetQueues() {
 		rows[q.GetDestination()].book(q.GetLedger())
 	}
-	err = eachQueue(ctx, t.client, nil, 0, func(q *pb.Queue) error {
+	_, err = eachQueue(ctx, t.client, nil, 0, func(q *pb.Queue) error {
 		rows[q.GetDestination()].see(q)
 		return nil
 	})

@@ -10,10 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"centrifuge/archive"
 	"centrifuge/cmd/centrifuge/config"
-	"centrifuge/director"
-	"centrifuge/rpc"
 )
 
 // roleOptions are those of a process of a fleet.
@@ -30,6 +27,7 @@ func newDirector() *cobra.Command {
 		Long: `Runs one Director of a fleet: it takes a spare JobDB from MySQL by a lease in
 Consul, accepts jobs over RPC and delivers them, goes over to another JobDB when the
 Manager says so, and registers in Consul as centrifuge-director for clients to find.
+What it shows of queues, and what it is told to do to them, is of all Directors.
 
 All Directors and Managers of a fleet are given the same Consul, MySQL servers,
 archive and token file, of which the first token, an admin's, is the one that they
@@ -80,13 +78,8 @@ func runDirector(ctx context.Context, o *roleOptions, logger *slog.Logger) (err 
 	served, register := s.register(o.advertise)
 	s.serving = served
 	s.besides = append(s.besides, register)
-	if o.history != "" && o.history != noHistory {
-		voice := &speaker{consul: s.consul, again: speakAgain}
-		s.speaks = voice.speaks
-		s.besides = append(s.besides, voice.run)
-	}
-	s.join = func(context.Context, *serveOptions, *director.Director, archive.Bucket, string, *rpc.Backends) error {
-		return nil
+	if err := s.joinOthers(o); err != nil {
+		return err
 	}
 	return serveDirector(ctx, &o.serveOptions, s.fleet, listener, tracer, logger)
 }

@@ -10,7 +10,7 @@ import (
 
 // That jobs cannot be counted passes by itself, and is no matter of transactions.
 func TestUncountableIsUnavailable(t *testing.T) {
-	_, err := (&fleetLedger{}).LedgerByQueue(schedule.Selector{})
+	_, _, err := (&fleetLedger{}).LedgerByQueue(t.Context(), schedule.Selector{})
 	if !errors.Is(err, director.ErrUnavailable) || err.Error() != "this is a Manager; ask a Director" {
 		t.Errorf("a Manager asked by queue: %v", err)
 	}

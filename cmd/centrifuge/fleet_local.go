@@ -76,7 +76,7 @@ func (f *fleet) manageAlone(
 		}
 	})
 	f.collectors = append(f.collectors, m.Collector())
-	b.Fleet, b.Ledger = m, &fleetLedger{m, d}
+	b.Fleet, b.Ledger = m, &fleetLedger{m: m, d: d, all: f.all}
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"centrifuge/access/links"
 	"centrifuge/archive"
 	"centrifuge/director"
+	"centrifuge/fanout"
 	"centrifuge/jobdb"
 	"centrifuge/lease"
 	"centrifuge/manager"
@@ -43,12 +44,21 @@ type fleet struct {
 	// many. It completes the backends of the Director's server.
 	join func(ctx context.Context, o *serveOptions, d *director.Director, store archive.Bucket, address string, b *rpc.Backends) error
 
+	// others are the other Directors; nil if there are none and never will be.
+	others func() []fanout.Member
+
+	// all are all Directors together, as soon as there is this one.
+	all *fanout.Fleet
+
+	// watching is who looks for what asks for attention; nil if that is this process
+	// alone.
+	watching *watching
+
 	// besides run beside the Director until their contexts end.
 	besides []func(context.Context)
 
 	collectors []prometheus.Collector // of what runs besides
 
-	speaks   func() bool            // whether this process tells of alerts about the whole fleet; nil if it is all of it
 	serving  func()                 // told when the Director serves; nil for nobody
 	freeDisk func() (uint64, error) // where its JobDBs lie; nil if that is not here
 	scarce   func() (bool, error)   // whether room is, there
@@ -76,6 +86,38 @@ func answers(ctx context.Context, pool jobdb.Pool, name string) error {
 		return fmt.Errorf("server %s: %w", name, err)
 	}
 	return nil
+}
+
+// together makes the Director one of the fleet's.
+func (f *fleet) together(d *director.Director) {
+	o := fanout.Options{Name: f.owner.Name, Own: d, Others: f.others, Logger: f.logger}
+	if f.others != nil {
+		o.Adrift = f.adrift
+	}
+	f.all = fanout.New(o)
+}
+
+// serve is told whenever the Director serves.
+func (f *fleet) serve() {
+	if f.serving != nil {
+		f.serving()
+	}
+	f.all.Look() // its JobDB may know none of the policies
+}
+
+// ready tells why the Director is not given jobs, nil if it is.
+func (f *fleet) ready(d *director.Director) func() error {
+	return func() error {
+		if err := d.Ready(); err != nil || f.others == nil {
+			return err
+		}
+		select {
+		case <-f.all.Learned():
+			return nil
+		default:
+			return errors.New("learning the policies of the other Directors")
+		}
+	}
 }
 
 // acquire gives the Director a JobDB: a spare, or, when one that is alone starts,

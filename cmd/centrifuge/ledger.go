@@ -45,7 +45,13 @@ database gives other figures than the books.`,
 			if err := write(cmd.OutOrStdout(), resp.Msg); err != nil {
 				return err
 			}
-			if !resp.Msg.GetBalanced() {
+			if err := tellMissing(cmd.ErrOrStderr(), resp.Msg.GetMissing()); err != nil {
+				return err
+			}
+			switch {
+			case len(resp.Msg.GetMissing()) > 0:
+				return errIncomplete
+			case !resp.Msg.GetBalanced():
 				return errUnbalanced
 			}
 			return nil
@@ -62,7 +68,10 @@ database gives other figures than the books.`,
 // the server gives it as much.
 const verifyTimeout = 15 * time.Minute
 
-var errUnbalanced = errors.New("the ledger does not balance")
+var (
+	errUnbalanced = errors.New("the ledger does not balance")
+	errIncomplete = errors.New("not all jobs could be counted")
+)
 
 func writeLedger(w io.Writer, m *pb.LedgerServiceGetResponse) error {
 	t := newTable(w, ledgerColumns("")...)
@@ -86,7 +95,9 @@ func writeLedger(w io.Writer, m *pb.LedgerServiceGetResponse) error {
 		}
 	}
 	verdict := "balanced: accepted = succeeded + discarded + archived + moved + pending"
-	if !m.GetBalanced() {
+	if len(m.GetMissing()) > 0 {
+		verdict = "incomplete: not all jobs could be counted"
+	} else if !m.GetBalanced() {
 		verdict = "NOT BALANCED"
 	}
 	_, err := fmt.Fprintln(w, verdict)

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 
+	"centrifuge/access/audit"
 	"centrifuge/manager"
 	"centrifuge/rpc"
 )
@@ -71,7 +73,14 @@ func runManager(ctx context.Context, o *roleOptions, logger *slog.Logger) (err e
 	if err != nil {
 		return err
 	}
-	server, err := newManagerServer(&o.serveOptions, m, tracer, logger)
+	var log *audit.Log
+	if o.dataDir != "" {
+		if log, err = audit.Open(audit.Options{Dir: filepath.Join(o.dataDir, "audit")}); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, log.Close()) }()
+	}
+	server, err := newManagerServer(&o.serveOptions, m, log, tracer, logger)
 	if err != nil {
 		return err
 	}
@@ -82,7 +91,7 @@ func runManager(ctx context.Context, o *roleOptions, logger *slog.Logger) (err e
 	return err
 }
 
-func newManagerServer(o *serveOptions, m *manager.Manager, tracer *tracer, logger *slog.Logger) (*rpc.Server, error) {
+func newManagerServer(o *serveOptions, m *manager.Manager, log *audit.Log, tracer *tracer, logger *slog.Logger) (*rpc.Server, error) {
 	registry := prometheus.NewRegistry()
 	for _, c := range []prometheus.Collector{
 		m.Collector(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -104,11 +113,10 @@ func newManagerServer(o *serveOptions, m *manager.Manager, tracer *tracer, logge
 		Tracer:         tracer.provider(),
 		Logger:         logger,
 	}
-	if o.tokenFile != "" {
-		var err error
-		if options.Tokens, err = rpc.OpenTokens(o.tokenFile, logger); err != nil {
-			return nil, err
-		}
+	entrance, err := openEntrance(&o.access, o.tokenFile, log, logger)
+	if err != nil {
+		return nil, err
 	}
+	entrance.admit(&options)
 	return rpc.NewServer(options)
 }

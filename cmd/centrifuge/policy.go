@@ -72,20 +72,21 @@ func newQueuePause(r *remote, use, short string, paused bool) *cobra.Command {
 
 // setPolicy replaces the policy of the selected queues by what make returns.
 func (r *remote) setPolicy(cmd *cobra.Command, sel *pb.QueueSelector, make func(context.Context, *client.Client) (*pb.QueuePolicy, error)) error {
-	return r.act(cmd, sel, func(c *client.Client) (proto.Message, string, error) {
+	return r.act(cmd, sel, func(c *client.Client) (reached, string, error) {
 		policy, err := make(cmd.Context(), c)
 		if err != nil {
 			return nil, "", err
 		}
 		req := &pb.SetPolicyRequest{Selector: sel, Policy: policy}
-		if _, err := c.Queues.SetPolicy(cmd.Context(), connect.NewRequest(req)); err != nil {
+		resp, err := c.Queues.SetPolicy(cmd.Context(), connect.NewRequest(req))
+		if err != nil {
 			return nil, "", fmt.Errorf("set the policy of %s: %w", describe(sel), err)
 		}
 		text := policyText(policy)
 		if text == "" {
 			text = "the default"
 		}
-		return req, fmt.Sprintf("the policy of %s is now: %s", describe(sel), text), nil
+		return resp.Msg, fmt.Sprintf("the policy of %s is now: %s%s", describe(sel), text, at(resp.Msg)), nil
 	})
 }
 

@@ -2,11 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/proto"
 
 	"centrifuge/client"
 	pb "centrifuge/gen/centrifuge/v1"
@@ -41,7 +42,9 @@ func newQueueList(r *remote) *cobra.Command {
 			}
 			defer c.Close()
 			t := newTable(cmd.OutOrStdout(), "DESTINATION", "SOURCE", "READY", "WAITING", "IN FLIGHT", "LIMIT", "BREAKER", "HELD UNTIL", "POLICY")
+			var holders []*pb.Holder
 			print := func(q *pb.Queue) error {
+				holders = q.GetHolders()
 				if r.json {
 					return writeJSON(cmd.OutOrStdout(), q)
 				}
@@ -49,18 +52,36 @@ func newQueueList(r *remote) *cobra.Command {
 					q.GetBreaker(), stamp(q.GetHeldUntil()), dash(policyText(q.GetPolicy())))
 				return nil
 			}
-			if err := eachQueue(cmd.Context(), c, &sel, limit, print); err != nil {
+			missing, err := eachQueue(cmd.Context(), c, &sel, limit, print)
+			if err != nil {
 				return r.explain(err)
 			}
-			if r.json {
-				return nil
+			if !r.json {
+				if err := errors.Join(t.flush(), writeHolders(cmd.OutOrStdout(), holders)); err != nil {
+					return err
+				}
 			}
-			return t.flush()
+			return tellMissing(cmd.ErrOrStderr(), missing)
 		},
 	}
 	addSelector(cmd, &sel)
 	cmd.Flags().IntVar(&limit, "limit", 0, "list so many at most (default all)")
 	return cmd
+}
+
+// writeHolders tells what each Director has of a queue, if that was told.
+func writeHolders(w io.Writer, holders []*pb.Holder) error {
+	if len(holders) == 0 {
+		return nil
+	}
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	t := newTable(w, "DIRECTOR", "READY", "WAITING", "IN FLIGHT", "LIMIT", "BREAKER", "HELD UNTIL")
+	for _, h := range holders {
+		t.row(h.GetDirector(), h.GetReady(), h.GetWaiting(), h.GetInFlight(), h.GetLimit(), h.GetBreaker(), stamp(h.GetHeldUntil()))
+	}
+	return t.flush()
 }
 
 func newQueueDestinations(r *remote) *cobra.Command {
@@ -75,11 +96,13 @@ func newQueueDestinations(r *remote) *cobra.Command {
 			}
 			defer c.Close()
 			t := newTable(cmd.OutOrStdout(), "DESTINATION", "QUEUES", "IN FLIGHT", "LIMIT", "BREAKER", "HELD UNTIL", "POLICY")
+			var missing []*pb.Missing
 			for req := (&pb.ListDestinationsRequest{PageSize: 1000}); ; {
 				resp, err := c.Queues.ListDestinations(cmd.Context(), connect.NewRequest(req))
 				if err != nil {
 					return r.explain(fmt.Errorf("list destinations: %w", err))
 				}
+				missing = resp.Msg.GetMissing()
 				for _, d := range resp.Msg.GetDestinations() {
 					if r.json {
 						if err := writeJSON(cmd.OutOrStdout(), d); err != nil {
@@ -94,17 +117,21 @@ func newQueueDestinations(r *remote) *cobra.Command {
 					break
 				}
 			}
-			if r.json {
-				return nil
+			if !r.json {
+				if err := t.flush(); err != nil {
+					return err
+				}
 			}
-			return t.flush()
+			return tellMissing(cmd.ErrOrStderr(), missing)
 		},
 	}
 }
 
 // eachQueue calls see for the selected queues, limit of them at most if it is
-// not 0.
-func eachQueue(ctx context.Context, c *client.Client, sel *pb.QueueSelector, limit int, see func(*pb.Queue) error) error {
+// not 0. It returns what is missing on the last page.
+func eachQueue(
+	ctx context.Context, c *client.Client, sel *pb.QueueSelector, limit int, see func(*pb.Queue) error,
+) (missing []*pb.Missing, err error) {
 	req := &pb.QueueServiceListRequest{Selector: sel, PageSize: 1000}
 	for seen := 0; ; {
 		if limit > 0 {
@@ -112,17 +139,17 @@ func eachQueue(ctx context.Context, c *client.Client, sel *pb.QueueSelector, lim
 		}
 		resp, err := c.Queues.List(ctx, connect.NewRequest(req))
 		if err != nil {
-			return fmt.Errorf("list queues: %w", err)
+			return nil, fmt.Errorf("list queues: %w", err)
 		}
 		for _, q := range resp.Msg.GetQueues() {
 			if err := see(q); err != nil {
-				return err
+				return nil, err
 			}
 			seen++
 		}
 		req.PageToken = resp.Msg.GetNextPageToken()
 		if req.PageToken == "" || (limit > 0 && seen >= limit) {
-			return nil
+			return resp.Msg.GetMissing(), nil
 		}
 	}
 }
@@ -134,12 +161,12 @@ func newQueueRetry(r *remote) *cobra.Command {
 		Short: "Make the waiting jobs of queues due now",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return r.act(cmd, &sel, func(c *client.Client) (proto.Message, string, error) {
+			return r.act(cmd, &sel, func(c *client.Client) (reached, string, error) {
 				resp, err := c.Queues.Retry(cmd.Context(), connect.NewRequest(&pb.RetryRequest{Selector: &sel}))
 				if err != nil {
 					return nil, "", fmt.Errorf("retry %s: %w", describe(&sel), err)
 				}
-				return resp.Msg, fmt.Sprintf("%d waiting jobs of %s are due now", resp.Msg.GetJobs(), describe(&sel)), nil
+				return resp.Msg, fmt.Sprintf("%d waiting jobs of %s are due now%s", resp.Msg.GetJobs(), describe(&sel), at(resp.Msg)), nil
 			})
 		},
 	}
@@ -156,12 +183,12 @@ func newQueueExpire(r *remote) *cobra.Command {
 replayed. Jobs whose attempt is under way stay.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return r.act(cmd, &sel, func(c *client.Client) (proto.Message, string, error) {
+			return r.act(cmd, &sel, func(c *client.Client) (reached, string, error) {
 				resp, err := c.Queues.Expire(cmd.Context(), connect.NewRequest(&pb.ExpireRequest{Selector: &sel}))
 				if err != nil {
 					return nil, "", fmt.Errorf("expire %s: %w", describe(&sel), err)
 				}
-				return resp.Msg, fmt.Sprintf("%d jobs of %s are on their way to the archive", resp.Msg.GetJobs(), describe(&sel)), nil
+				return resp.Msg, fmt.Sprintf("%d jobs of %s are on their way to the archive%s", resp.Msg.GetJobs(), describe(&sel), at(resp.Msg)), nil
 			})
 		},
 	}
@@ -170,8 +197,8 @@ replayed. Jobs whose attempt is under way stay.`,
 }
 
 // act does something to the selected queues and prints what the server answered,
-// or the sentence that says it.
-func (r *remote) act(cmd *cobra.Command, sel *pb.QueueSelector, do func(*client.Client) (proto.Message, string, error)) error {
+// or the sentence that says it. It fails if that did not reach all Directors.
+func (r *remote) act(cmd *cobra.Command, sel *pb.QueueSelector, do func(*client.Client) (reached, string, error)) error {
 	if err := requireSelector(sel); err != nil {
 		return err
 	}
@@ -185,8 +212,9 @@ func (r *remote) act(cmd *cobra.Command, sel *pb.QueueSelector, do func(*client.
 		return r.explain(err)
 	}
 	if r.json {
-		return writeJSON(cmd.OutOrStdout(), answer)
+		err = writeJSON(cmd.OutOrStdout(), answer)
+	} else {
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), printable(sentence))
 	}
-	_, err = fmt.Fprintln(cmd.OutOrStdout(), printable(sentence))
-	return err
+	return errors.Join(err, missed(answer))
 }

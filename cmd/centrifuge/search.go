@@ -40,12 +40,14 @@ one by one from --since on: the later that is, the sooner the answer.`,
 			req.From, req.To = within.GetFrom(), within.GetTo()
 			req.Source, req.Destination = p.filter.GetSource(), p.filter.GetDestination()
 			t := newTable(cmd.OutOrStdout(), "JOB", "STATE", "SOURCE", "DESTINATION", "ATTEMPTS", "LAST", "ACCEPTED", "NEXT ATTEMPT")
+			var missing []*pb.Missing
 			for found := 0; ; {
 				req.PageSize = int32(min(limit-found, 1000))
 				resp, err := c.Visibility.Search(cmd.Context(), connect.NewRequest(&req))
 				if err != nil {
 					return r.explain(fmt.Errorf("search: %w", err))
 				}
+				missing = append(missing, resp.Msg.GetMissing()...)
 				for _, job := range resp.Msg.GetJobs() {
 					found++
 					if r.json {
@@ -63,10 +65,12 @@ one by one from --since on: the later that is, the sooner the answer.`,
 					break
 				}
 			}
-			if r.json {
-				return nil
+			if !r.json {
+				if err := t.flush(); err != nil {
+					return err
+				}
 			}
-			return t.flush()
+			return tellMissing(cmd.ErrOrStderr(), missing)
 		},
 	}
 	r.addTo(cmd)

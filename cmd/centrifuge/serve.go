@@ -16,13 +16,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"centrifuge/access/audit"
+	"centrifuge/access/links"
 	"centrifuge/archive"
 	"centrifuge/cmd/centrifuge/config"
 	"centrifuge/delivery"
 	"centrifuge/director"
 	"centrifuge/rpc"
 	"centrifuge/schedule"
-	"centrifuge/visibility/alert"
 )
 
 func newServe() *cobra.Command {
@@ -123,7 +123,7 @@ func serveDirector(
 		Name:      f.owner.Name,
 		Acquire:   f.acquire,
 		Released:  f.released,
-		Serving:   f.serving,
+		Serving:   f.serve,
 		Past:      f.findPast,
 		Deliverer: tracer.deliverer(deliverer),
 		Archive:   archive.New(store),
@@ -144,17 +144,20 @@ func serveDirector(
 	if err != nil {
 		return err
 	}
-	watch, err := newWatch(o.alertRules, d, past, f.speaks, log, logger)
+	f.together(d)
+	backends := rpc.Backends{
+		Jobs: d, Queues: f.all, Archive: d, Search: f.all, Director: d, Name: f.owner.Name,
+	}
+	if err := f.join(ctx, o, d, store, listener.Addr().String(), &backends); err != nil {
+		return err
+	}
+	watch, err := f.watch(o.alertRules, d, backends.Ledger, past, log)
 	if err != nil {
 		return err
 	}
 	defer runWatch(ctx, watch)()
-	backends := served(d, past, watch)
-	backends.Director, backends.Name = d, f.owner.Name
-	if err := f.join(ctx, o, d, store, listener.Addr().String(), &backends); err != nil {
-		return err
-	}
-	server, err := newServer(o, d, f, backends, past, watch, log, tracer, logger)
+	f.tell(&backends, d, past, watch)
+	server, err := newServer(o, d, f, backends, past, log, tracer, logger)
 	if err != nil {
 		return err
 	}
@@ -220,10 +223,14 @@ func newDeliverer(o *serveOptions, past *history) (*delivery.Client, error) {
 }
 
 func newServer(
-	o *serveOptions, d *director.Director, f *fleet, backends rpc.Backends, past *history, watch *alert.Watch, log *audit.Log, tracer *tracer, logger *slog.Logger,
+	o *serveOptions, d *director.Director, f *fleet, backends rpc.Backends, past *history, log *audit.Log, tracer *tracer, logger *slog.Logger,
 ) (*rpc.Server, error) {
-	entrance, err := openEntrance(&o.access, o.tokenFile, o.dataDir, f.links, log, logger)
+	entrance, err := openEntrance(&o.access, o.tokenFile, log, logger)
 	if err != nil {
+		return nil, err
+	}
+	entrance.links = links.New(f.links, nil)
+	if err := entrance.openKeys(&o.access, o.dataDir, logger); err != nil {
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
@@ -238,13 +245,13 @@ func newServer(
 	if err != nil {
 		return nil, err
 	}
-	pages, err := newDashboard(d, backends, entrance.customerLinks(door), past, watch, log, entrance.signOutPath(), logger)
+	pages, err := newDashboard(backends, entrance.customerLinks(door), past, log, entrance.signOutPath(), logger)
 	if err != nil {
 		return nil, err
 	}
 	options := rpc.Options{
 		Backends:       backends,
-		Ready:          d.Ready,
+		Ready:          f.ready(d),
 		Registry:       registry,
 		Version:        versionName(),
 		OpenMetrics:    o.openMetrics,

@@ -82,6 +82,8 @@ func (o *serveOptions) addDirectorTo(fs *pflag.FlagSet) {
 func (o *serveOptions) addManagerTo(fs *pflag.FlagSet) {
 	o.addDirectorTo(pflag.NewFlagSet("defaults", pflag.ContinueOnError))
 	o.addProcessTo(fs)
+	fs.StringVar(&o.dataDir, "data-dir", "", "`folder` of the audit log of what is done to the fleet (default none is kept)")
+	o.access.addProviderTo(fs)
 	o.manageOptions.addTo(fs, 64<<30)
 }
 

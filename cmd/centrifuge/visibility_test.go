@@ -12,6 +12,7 @@ import (
 	"centrifuge"
 	"centrifuge/archive"
 	"centrifuge/director"
+	"centrifuge/fanout"
 	pb "centrifuge/gen/centrifuge/v1"
 	"centrifuge/jobdb"
 	"centrifuge/jobdb/sqlite"
@@ -162,7 +163,9 @@ func TestAlertsActThroughCentrifuge(t *testing.T) {
 		}
 	}()
 	<-serving
-	watch, err := newWatch(rules, d, past, nil, nil, newLogger(t.Output(), "text", 0))
+	f := &fleet{logger: newLogger(t.Output(), "text", 0)}
+	f.together(d)
+	watch, err := f.watch(rules, d, ownLedger{&fleetLedger{}, d}, past, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +197,18 @@ func TestAlertsActThroughCentrifuge(t *testing.T) {
 	if counts := receiver.Stats(); counts.Requests != 4 {
 		t.Errorf("the receiver has %+v", counts)
 	}
-	if _, err := newWatch(filepath.Join(dir, "none.yaml"), d, past, nil, nil, nil); err == nil {
+	if _, err := f.watch(filepath.Join(dir, "none.yaml"), d, nil, past, nil); err == nil {
 		t.Error("a file of rules that is not there was read")
 	}
+}
+
+// ownLedger is that of a Director alone.
+type ownLedger struct {
+	*fleetLedger
+	own *director.Director
+}
+
+func (l ownLedger) Ledger(context.Context) (director.Ledger, []fanout.Missing, error) {
+	ledger, err := l.own.Ledger()
+	return ledger, nil, err
 }

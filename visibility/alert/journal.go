@@ -12,13 +12,14 @@ import (
 	"centrifuge/visibility"
 )
 
-// Journal keeps notes over a restart; [visibility.Store] is one.
+// Journal keeps notes for whoever looks next: this process after a restart, or another;
+// [visibility.Store] is one.
 type Journal interface {
 	// AddNote appends a note to the day of a time, durably.
 	AddNote(ctx context.Context, at time.Time, data []byte) error
 
 	// LatestNotes returns the notes of the latest days that have any, the oldest
-	// first.
+	// first of those of one process, and those of all processes that share it.
 	LatestNotes(ctx context.Context, days int) ([]visibility.Note, error)
 }
 
@@ -27,8 +28,9 @@ type Journal interface {
 // changed, and one for each day that an alert fires in, so that the day of its
 // beginning may be dropped.
 type note struct {
-	Firing []Alert `json:"firing"`
-	Ended  []Alert `json:"ended,omitempty"`
+	At     time.Time `json:"at"`
+	Firing []Alert   `json:"firing"`
+	Ended  []Alert   `json:"ended,omitempty"`
 }
 
 func (a *Alert) identity() identity {
@@ -42,7 +44,7 @@ func (w *Watch) keep(ctx context.Context, now time.Time, told []Alert) error {
 		return nil
 	}
 	kept := maps.Clone(w.kept)
-	var n note
+	n := note{At: now}
 	for _, a := range told {
 		if a.Ended.IsZero() {
 			kept[a.identity()] = a
@@ -65,30 +67,35 @@ func (w *Watch) keep(ctx context.Context, now time.Time, told []Alert) error {
 	return nil
 }
 
-// recall takes up, once, where the last process left off. Alerts that fired then do
-// still, until their rules have not held for long enough.
+// recall takes up, once, where whoever looked last has left off. Alerts that fired then
+// do still, until their rules have not held for long enough.
 func (w *Watch) recall(ctx context.Context, now time.Time) error {
 	if w.recalled {
 		return nil
 	}
-	notes, err := w.o.Journal.LatestNotes(ctx, 2) // the last day's, and what ended within a day
+	kept, err := w.o.Journal.LatestNotes(ctx, 2) // the last day's, and what ended within a day
 	if err != nil {
 		return fmt.Errorf("recall which alerts fire: %w", err)
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for i := range notes {
+	notes := make([]note, 0, len(kept))
+	for i := range kept {
 		var n note
-		if err := json.Unmarshal(notes[i].Data, &n); err != nil {
+		if err := json.Unmarshal(kept[i].Data, &n); err != nil {
 			w.o.Logger.WarnContext(ctx, "a note of the alerts is damaged; what fires may be told again", "error", err)
 			continue
 		}
+		notes = append(notes, n)
+	}
+	slices.SortStableFunc(notes, func(a, b note) int { return a.At.Compare(b.At) })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range notes {
 		clear(w.kept)
-		for _, a := range n.Firing {
+		for _, a := range notes[i].Firing {
 			w.kept[a.identity()] = a
 		}
-		w.keptOn = notes[i].Day
-		for _, a := range n.Ended {
+		w.keptOn = visibility.DayOf(notes[i].At)
+		for _, a := range notes[i].Ended {
 			if !slices.ContainsFunc(w.mu.ended, func(b Alert) bool { return b.identity() == a.identity() && b.Ended.Equal(a.Ended) }) {
 				w.mu.ended = append(w.mu.ended, a) // a note whose outcome was not known was added twice
 			}

@@ -217,35 +217,3 @@ func TestRefusedBeforeTheRestart(t *testing.T) {
 	w.minutes(t, 6)
 	w.expect(t, "something was", "http://one/ auth_streak d ended", "http://two/ auth_streak d ended")
 }
-
-// One that does not speak for the fleet tells of its own only. If it comes to speak, it
-// tells of what began or ended in the last minutes, and of the end of what the one
-// before it told of.
-func TestAnotherSpeaks(t *testing.T) {
-	w := mustWatch(t, "notify: [{url: 'http://one/'}]")
-	w.quiet = true
-	w.rows = []visibility.TopRow{row("a", 1, 999)}
-	w.facts.Oldest = w.now.Add(-4 * time.Hour)
-	if got := w.minutes(t, 2); len(got) != 2 {
-		t.Errorf("%v fire", got)
-	}
-	w.expect(t, "another speaks", "http://one/ oldest_waiting  firing")
-	w.quiet = false
-	w.minutes(t, 1)
-	w.expect(t, "it has died just now", "http://one/ success_rate a firing")
-
-	w.quiet = true
-	w.rows = append(w.rows, row("b", 1, 999))
-	w.minutes(t, 5)
-	w.quiet = false
-	w.minutes(t, 1)
-	w.expect(t, "it has died later")
-	w.restart()
-	w.rows = nil
-	w.minutes(t, 7)
-	got := w.told(t)
-	slices.Sort(got) // what ends at once is told in any order
-	if !slices.Equal(got, []string{"http://one/ success_rate a ended", "http://one/ success_rate b ended"}) {
-		t.Errorf("both are over: told was %q", got)
-	}
-}

@@ -12,30 +12,19 @@ import (
 // refuses them would be told of that for ever.
 const Source = "centrifuge-alerts"
 
-// change is an alert that began or ended, when, and who has still to be told of it.
+// change is an alert that began or ended, and who has still to be told of it.
 type change struct {
 	alert Alert
-	at    time.Time
 	to    []Target
-}
-
-// handover is how long one that does not speak for the fleet waits whether it comes to
-// speak: the one that spoke may have died before it told of a change.
-const handover = 3 * time.Minute
-
-// quiet reports whether somebody else tells of an alert: of what is about all of a
-// fleet, which each of it sees, one tells.
-func (w *Watch) quiet(a *Alert) bool {
-	return a.Rule == ruleSuccess && w.o.Speaks != nil && !w.o.Speaks()
 }
 
 // maxUntold bounds how many changes wait to be told or kept; the oldest go.
 const maxUntold = 10_000
 
 // change takes up what is to be told.
-func (w *Watch) change(now time.Time, changed []Alert) {
+func (w *Watch) change(changed []Alert) {
 	for i := range changed {
-		c := change{alert: changed[i], at: now}
+		c := change{alert: changed[i]}
 		if c.alert.Source != Source {
 			c.to = append(c.to, w.o.Rules.Notify...)
 		}
@@ -55,13 +44,6 @@ func (w *Watch) tell(ctx context.Context, now time.Time) error {
 		away   = make(map[Target]bool) // to which nothing goes in this look any more
 	)
 	for _, c := range w.untold {
-		if w.quiet(&c.alert) {
-			if len(c.to) > 0 && now.Sub(c.at) < handover {
-				later = append(later, c)
-				continue
-			}
-			c.to = nil
-		}
 		var left []Target
 		for _, t := range c.to {
 			if !away[t] {
@@ -75,7 +57,7 @@ func (w *Watch) tell(ctx context.Context, now time.Time) error {
 			}
 		}
 		if len(left) > 0 {
-			later = append(later, change{c.alert, c.at, left})
+			later = append(later, change{c.alert, left})
 			continue
 		}
 		told = append(told, c.alert)

@@ -14,27 +14,28 @@ import (
 	"centrifuge/visibility"
 )
 
-// Options are what a [Watch] is made of. All but Speaks, Now and Logger are required;
+// Options are what a [Watch] is made of. All but Leads, Now and Logger are required;
 // Notify only if the rules name somebody, Pause only if they pause queues.
 type Options struct {
 	Rules   Rules
 	History History
 
-	// Facts tells how the Director stands.
+	// Facts tells how the Director stands, or the Directors.
 	Facts func(context.Context) (Facts, error)
+
+	// Leads, if given, reports whether this watch is to look, where one of several does.
+	// When it is not, it has no alerts. When it comes to lead it goes on where the one
+	// before it has left off, if they share the journal.
+	Leads func() bool
 
 	// Streaks returns the runs of refusals that are at least so long.
 	Streaks func(least int64) []visibility.Streak
 
-	// Journal keeps over a restart which alerts fire.
+	// Journal keeps which alerts fire, for whoever looks next.
 	Journal Journal
 
 	// Notify takes a message over, to be delivered until it is.
 	Notify func(context.Context, Notice) error
-
-	// Speaks, if there is a fleet with one history, reports whether this process is the
-	// one that tells of what is found in it. More than one may, for a while.
-	Speaks func() bool
 
 	// Pause pauses a queue.
 	Pause func(ctx context.Context, queue centrifuge.QueueKey, why string) error
@@ -107,10 +108,26 @@ func (w *Watch) Run(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		if w.o.Leads != nil && !w.o.Leads() {
+			w.forget()
+			continue
+		}
 		if err := w.Look(ctx); err != nil && ctx.Err() == nil {
 			w.o.Logger.Warn("alerts could not be looked for", "error", err)
 		}
 	}
+}
+
+// forget leaves the alerts to whoever looks now.
+func (w *Watch) forget() {
+	clear(w.paused)
+	clear(w.kept)
+	clear(w.refused)
+	w.recalled, w.untold = false, nil
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.mu.alerts)
+	w.mu.ended = nil
 }
 
 // Look applies the rules once. What could not be told or kept the last time is, before
@@ -123,7 +140,7 @@ func (w *Watch) Look(ctx context.Context) error {
 	}
 	found, err := w.check(ctx, now)
 	if err == nil {
-		w.change(now, w.weigh(now, found))
+		w.change(w.weigh(now, found))
 	}
 	return errors.Join(paused, err, w.tell(ctx, now))
 }

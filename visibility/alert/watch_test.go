@@ -6,7 +6,10 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"centrifuge"
@@ -27,7 +30,6 @@ type world struct {
 	lost    error            // of the journal
 	refuses map[string]error // by the endpoint of a notice
 	journal alert.Journal
-	quiet   bool // another speaks
 	rules   alert.Rules
 	*alert.Watch
 }
@@ -88,8 +90,7 @@ func (w *world) restart() {
 			w.pauses = append(w.pauses, q)
 			return nil
 		},
-		Speaks: func() bool { return !w.quiet },
-		Now:    func() time.Time { return w.now },
+		Now: func() time.Time { return w.now },
 	})
 }
 
@@ -271,4 +272,63 @@ func TestParseRules(t *testing.T) {
 	if err != nil || r.OldestWaiting.Above != 90*time.Minute || r.AuthStreak.Count != 25 || r.AuthStreak.Pause != 0 {
 		t.Errorf("%+v, %v", r, err)
 	}
+}
+
+// Of several watches one looks. Another that comes to goes on where it left off: what
+// fires is told of once, and so is its end, whoever looks.
+func TestOneOfSeveralWatchesLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rules, err := alert.ParseRules([]byte("every: 1s\nend_after: 5s\nledger: {for: 1s}\nnotify: [{url: https://example.com/}]"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var told, off atomic.Int64
+		shared := &world{}
+		off.Store(1)
+		ctx, cancel := context.WithCancel(t.Context())
+		var ended sync.WaitGroup
+		leads, watches := [2]atomic.Bool{}, [2]*alert.Watch{}
+		for i := range watches {
+			watches[i] = alert.New(alert.Options{
+				Rules: rules, Leads: leads[i].Load, History: &world{}, Journal: shared,
+				Facts:   func(context.Context) (alert.Facts, error) { return alert.Facts{Off: off.Load()}, nil },
+				Streaks: func(int64) []visibility.Streak { return nil },
+				Notify: func(context.Context, alert.Notice) error {
+					told.Add(1)
+					return nil
+				},
+			})
+			ended.Go(func() { watches[i].Run(ctx) })
+		}
+		// after tells how many alerts each has then, and how many messages there were.
+		after := func(why string, one, other int, notices int64) {
+			t.Helper()
+			time.Sleep(10 * time.Second)
+			for i, want := range [2]int{one, other} {
+				if got, err := watches[i].Alerts(ctx); err != nil || len(got) != want {
+					t.Errorf("%s: watch %d has %+v, %v; want %d", why, i, got, err, want)
+				}
+			}
+			if n := told.Load(); n != notices {
+				t.Errorf("%s: %d notices, want %d", why, n, notices)
+			}
+		}
+		change := func(from, to int) {
+			leads[from].Store(false)
+			leads[to].Store(true)
+		}
+		after("nobody leads", 0, 0, 0)
+		leads[0].Store(true)
+		after("one leads", 1, 0, 1)
+		change(0, 1)
+		after("the other leads", 0, 1, 1)
+		off.Store(0)
+		after("it is over", 0, 1, 2)
+		change(1, 0)
+		after("one leads again", 1, 0, 2)
+		off.Store(1)
+		after("it begins anew", 2, 0, 3)
+		cancel()
+		ended.Wait()
+	})
 }

@@ -20,8 +20,8 @@ type action struct {
 	Field  string // what has to be given: rate or weight
 	// Effects says what it will do, to how many jobs.
 	Effects func(c scope, l *live, own centrifuge.QueuePolicy) []string
-	// Do does it, and returns on how many jobs.
-	Do func(ctx context.Context, s *Site, c scope, value float64) (int, error)
+	// Do does it, where own is what was said of the scope, and returns on how many jobs.
+	Do func(ctx context.Context, s *Site, c scope, own centrifuge.QueuePolicy, value float64) (int, Reach, error)
 	// Counts is set if it is done to jobs, whose progress can be followed.
 	Counts bool
 }
@@ -37,14 +37,11 @@ func actionOf(verb string) (action, error) {
 }
 
 func actions() []action {
-	policy := func(change func(*centrifuge.QueuePolicy, float64)) func(context.Context, *Site, scope, float64) (int, error) {
-		return func(ctx context.Context, s *Site, c scope, value float64) (int, error) {
-			p, err := s.o.Backends.Queues.Policy(c.key())
-			if err != nil {
-				return 0, err
-			}
-			change(&p, value)
-			return 0, s.o.Backends.Queues.SetPolicy(ctx, c.key(), p)
+	policy := func(change func(*centrifuge.QueuePolicy, float64)) func(context.Context, *Site, scope, centrifuge.QueuePolicy, float64) (int, Reach, error) {
+		return func(ctx context.Context, s *Site, c scope, own centrifuge.QueuePolicy, value float64) (int, Reach, error) {
+			change(&own, value)
+			reach, err := s.o.Backends.Queues.SetPolicy(ctx, c.key(), own)
+			return 0, reach, err
 		}
 	}
 	return []action{
@@ -66,13 +63,13 @@ func actions() []action {
 		},
 		{
 			Verb: "retry", Title: "Retry now:", Button: "Retry now", Counts: true, Effects: retryEffects,
-			Do: func(ctx context.Context, s *Site, c scope, _ float64) (int, error) {
+			Do: func(ctx context.Context, s *Site, c scope, _ centrifuge.QueuePolicy, _ float64) (int, Reach, error) {
 				return s.o.Backends.Queues.Retry(ctx, c.selector())
 			},
 		},
 		{
 			Verb: "expire", Title: "Expire now:", Button: "Send them to the archive", Danger: true, Counts: true, Effects: expireEffects,
-			Do: func(ctx context.Context, s *Site, c scope, _ float64) (int, error) {
+			Do: func(ctx context.Context, s *Site, c scope, _ centrifuge.QueuePolicy, _ float64) (int, Reach, error) {
 				return s.o.Backends.Queues.Expire(ctx, c.selector())
 			},
 		},
@@ -179,7 +176,7 @@ func (s *Site) plan(w http.ResponseWriter, r *http.Request) error {
 	case a.Field == "weight" && d.Own.Weight > 0:
 		p.Value = strconv.FormatFloat(d.Own.Weight, 'g', -1, 64)
 	}
-	return s.show(w, r, page{View: "plan", Title: a.Title + " " + c.Text(), Data: &p})
+	return s.show(w, r, page{View: "plan", Title: a.Title + " " + c.Text(), Missing: d.Missing, Data: &p})
 }
 
 // do does what a control says.
@@ -201,12 +198,12 @@ func (s *Site) do(w http.ResponseWriter, r *http.Request) error {
 	if err := s.liveOf(r, c, &before); err != nil {
 		return err
 	}
-	n, err := a.Do(r.Context(), s, c, value)
+	n, reach, err := a.Do(r.Context(), s, c, before.Own, value)
 	s.shared.forget()
 	if err != nil {
 		return whatFailed(a.Verb+" "+c.Text(), err)
 	}
-	return s.showProgress(w, r, progressOf(a, c, n, before.Live.Ledger.Archived))
+	return s.showProgress(w, r, progressOf(a, c, n, reach, before.Live.Ledger.Archived))
 }
 
 // control reads which control of which scope is meant, and refuses one that the

@@ -33,23 +33,51 @@ type Backends struct {
 	Links   Links
 }
 
-// Queues shows and changes the virtual queues as they are now.
+// Queues shows and changes the virtual queues as they are now: of the one Director
+// that there is, or of all Directors of a fleet together.
 type Queues interface {
-	// Queues returns the selected queues after a key, in order of destination and
-	// source, and whether there are more than limit.
-	Queues(sel schedule.Selector, after centrifuge.QueueKey, limit int) ([]schedule.QueueInfo, bool, error)
-	// Destinations returns the destinations after a name, in order.
-	Destinations(after string, limit int) ([]schedule.DestinationInfo, bool, error)
-	// Policy returns what was said of exactly this scope.
-	Policy(scope centrifuge.QueueKey) (centrifuge.QueuePolicy, error)
-	// SetPolicy replaces it; it is durable and in force when it returns. It, Retry
-	// and Expire see to it that the context's principal may do it, and that it is
-	// written to the audit log.
-	SetPolicy(ctx context.Context, scope centrifuge.QueueKey, policy centrifuge.QueuePolicy) error
+	// Survey tells how the selected queues stand.
+	Survey(context.Context, schedule.Selector) (*Survey, error)
+	// SetPolicy replaces what was said of exactly this scope; it is durable and in force
+	// when it returns. It, Retry and Expire see to it that the context's principal may
+	// do it, and that it is written to the audit log.
+	SetPolicy(ctx context.Context, scope centrifuge.QueueKey, policy centrifuge.QueuePolicy) (Reach, error)
 	// Retry makes waiting jobs due now, and returns how many.
-	Retry(context.Context, schedule.Selector) (int, error)
+	Retry(context.Context, schedule.Selector) (int, Reach, error)
 	// Expire sends unfinished jobs to the archive, and returns how many.
-	Expire(context.Context, schedule.Selector) (int, error)
+	Expire(context.Context, schedule.Selector) (int, Reach, error)
+}
+
+// Survey is how queues stand. Nobody changes one.
+type Survey struct {
+	Queues       []schedule.QueueInfo       // by destination and source
+	Destinations []schedule.DestinationInfo // of them, by name
+	Ledgers      []QueueLedger              // by destination and source
+	Policy       centrifuge.QueuePolicy     // that was said of exactly the selected scope
+	Oldest       time.Time                  // when the oldest of all pending jobs was accepted; zero if none is
+	Soon         int64                      // how many of all pending jobs expire within [Soon]
+	Holders      []Holder                   // of a single queue, if there are several Directors
+	Missing      []Missing
+}
+
+// Holder is what one Director has of a queue.
+type Holder struct {
+	Name string
+	schedule.QueueInfo
+}
+
+// Reach is whom an order reached.
+type Reach struct {
+	Directors int
+	Missing   []Missing
+}
+
+// Missing is a part of a fleet that figures are without, or that an order did not
+// reach.
+type Missing struct {
+	Director string // its name; empty if only the JobDB is known
+	JobDB    string // empty if it is all that the Director has
+	Why      string
 }
 
 // Jobs finds jobs.
@@ -78,15 +106,8 @@ type Replayed struct {
 
 // Ledgers counts jobs.
 type Ledgers interface {
-	// Ledger returns the ledger of all queues.
-	Ledger() (Ledger, error)
-	// ByQueue returns those of the selected queues, in order of destination and source.
-	ByQueue(schedule.Selector) ([]QueueLedger, error)
-	// Oldest returns when the oldest pending job was accepted; the zero time if
-	// none is pending.
-	Oldest() (time.Time, error)
-	// Expiring returns how many pending jobs expire within the time.
-	Expiring(within time.Duration) (int64, error)
+	// Ledger returns the ledger of all queues, and what is missing in it.
+	Ledger(context.Context) (Ledger, []Missing, error)
 }
 
 // Ledger counts jobs: each that was accepted is in one of the other fields.

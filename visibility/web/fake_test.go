@@ -28,43 +28,47 @@ type fake struct {
 	policies map[centrifuge.QueueKey]centrifuge.QueuePolicy
 	trace    jobdb.Trace
 	top      []visibility.TopRow
+	missing  []Missing
+	holders  []Holder
+	reach    Reach // of every order
 	err      error // of every call
 	acted    []string
 }
 
-func (f *fake) Queues(sel schedule.Selector, _ centrifuge.QueueKey, _ int) (infos []schedule.QueueInfo, more bool, err error) {
+func (f *fake) Survey(_ context.Context, sel schedule.Selector) (*Survey, error) {
+	v := &Survey{
+		Destinations: f.dests, Policy: f.policies[centrifuge.QueueKey(sel)], Oldest: noon.Add(-time.Hour), Soon: 7,
+		Missing: f.missing, Holders: f.holders,
+	}
 	for _, q := range f.queues {
 		if sel.Matches(q.Queue) {
-			infos = append(infos, q)
+			v.Queues = append(v.Queues, q)
 		}
 	}
-	return infos, false, f.err
+	for _, l := range f.ledgers {
+		if sel.Matches(l.Queue) {
+			v.Ledgers = append(v.Ledgers, l)
+		}
+	}
+	return v, f.err
 }
 
-func (f *fake) Destinations(string, int) ([]schedule.DestinationInfo, bool, error) {
-	return f.dests, false, f.err
-}
-
-func (f *fake) Policy(scope centrifuge.QueueKey) (centrifuge.QueuePolicy, error) {
-	return f.policies[scope], f.err
-}
-
-func (f *fake) SetPolicy(_ context.Context, scope centrifuge.QueueKey, p centrifuge.QueuePolicy) error {
+func (f *fake) SetPolicy(_ context.Context, scope centrifuge.QueueKey, p centrifuge.QueuePolicy) (Reach, error) {
 	if f.policies == nil {
 		f.policies = map[centrifuge.QueueKey]centrifuge.QueuePolicy{}
 	}
 	f.policies[scope] = p
-	return f.err
+	return f.reach, f.err
 }
 
-func (f *fake) Retry(_ context.Context, sel schedule.Selector) (int, error) {
+func (f *fake) Retry(_ context.Context, sel schedule.Selector) (int, Reach, error) {
 	f.acted = append(f.acted, "retry "+sel.Source+" "+sel.Destination)
-	return 3, f.err
+	return 3, f.reach, f.err
 }
 
-func (f *fake) Expire(_ context.Context, sel schedule.Selector) (int, error) {
+func (f *fake) Expire(_ context.Context, sel schedule.Selector) (int, Reach, error) {
 	f.acted = append(f.acted, "expire "+sel.Source+" "+sel.Destination)
-	return 4, f.err
+	return 4, f.reach, f.err
 }
 
 func (f *fake) Get(context.Context, centrifuge.ID) (jobdb.Trace, error) {
@@ -87,24 +91,13 @@ func (f *fake) Replay(_ context.Context, filter archive.Filter, _ string, _ int,
 	return Replayed{Jobs: 5}, f.err
 }
 
-func (f *fake) Ledger() (sum Ledger, err error) {
+func (f *fake) Ledger(context.Context) (sum Ledger, missing []Missing, err error) {
 	for _, l := range f.ledgers {
 		sum = sum.Plus(l.Ledger)
 	}
-	return sum, f.err
+	return sum, nil, f.err
 }
 
-func (f *fake) ByQueue(sel schedule.Selector) (ledgers []QueueLedger, err error) {
-	for _, l := range f.ledgers {
-		if sel.Matches(l.Queue) {
-			ledgers = append(ledgers, l)
-		}
-	}
-	return ledgers, f.err
-}
-
-func (f *fake) Oldest() (time.Time, error)            { return noon.Add(-time.Hour), f.err }
-func (f *fake) Expiring(time.Duration) (int64, error) { return 7, f.err }
 func (f *fake) Alerts(context.Context) ([]Alert, error) {
 	return []Alert{
 		{Rule: "breaker", Severity: "critical", Source: "shop", Destination: "crm", Text: "Its breaker is open.", Since: noon},

@@ -174,10 +174,10 @@ func (s *Site) search(w http.ResponseWriter, r *http.Request) error {
 
 // known reports whether there is a queue of the scope that the viewer may see.
 func (s *Site) known(r *http.Request, c scope) (bool, error) {
-	infos, _, err := s.o.Backends.Queues.Queues(c.selector(), centrifuge.QueueKey{}, mostQueues)
+	now, err := s.survey(r.Context(), c.selector())
 	if err != nil {
-		return false, whatFailed("look for "+c.Text(), err)
+		return false, err
 	}
 	p := access.From(r.Context())
-	return slices.ContainsFunc(infos, func(q schedule.QueueInfo) bool { return visible(p, q.Queue) }), nil
+	return slices.ContainsFunc(now.Queues, func(q schedule.QueueInfo) bool { return visible(p, q.Queue) }), nil
 }

@@ -45,6 +45,8 @@ type FoundJobs struct {
 	Next   string // where the next page begins; empty after the last
 	Cut    bool   // the time ran out before the page was full
 	Looked int    // how many jobs were looked at
+
+	Missing []Missing // whose jobs were not looked at
 }
 
 // Class is how the job's state is shown.
@@ -117,7 +119,7 @@ func (s *Site) jobs(w http.ResponseWriter, r *http.Request) error {
 		q.Set("cursor", d.Found.Next)
 		d.Next = "/jobs?" + q.Encode()
 	}
-	return s.show(w, r, page{View: "jobs", Title: "Jobs", Section: "jobs", Data: &d})
+	return s.show(w, r, page{View: "jobs", Title: "Jobs", Section: "jobs", Missing: d.Found.Missing, Data: &d})
 }
 
 // stateNames are the names of all states, for a filter.

@@ -25,10 +25,11 @@ func (s *Site) fleet(w http.ResponseWriter, r *http.Request) error {
 			return whatFailed("look at the fleet", err)
 		}
 	}
-	if d.Ledger, err = s.o.Backends.Ledger.Ledger(); err != nil {
+	var missing []Missing
+	if d.Ledger, missing, err = s.o.Backends.Ledger.Ledger(r.Context()); err != nil {
 		return whatFailed("read the ledger", err)
 	}
-	return s.show(w, r, page{View: "fleet", Title: "Fleet", Section: "fleet", Poll: 5, Data: &d})
+	return s.show(w, r, page{View: "fleet", Title: "Fleet", Section: "fleet", Poll: 5, Missing: missing, Data: &d})
 }
 
 // alertsData is the page of alerts.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"time"
 
@@ -11,8 +12,8 @@ import (
 	"centrifuge/visibility"
 )
 
-// mostQueues bounds how many queues a page looks at.
-const mostQueues = 200_000
+// mostRows bounds how many rows of the record a page looks at.
+const mostRows = 200_000
 
 // live is what a queue, or all of a scope's, hold now.
 type live struct {
@@ -80,9 +81,8 @@ func (l *live) Breaker() code {
 // code is a word or number with the class that it is shown with.
 type code struct{ Text, Class string }
 
-// now gathers what the visible queues hold, by what name tells.
-func (s *Site) now(ctx context.Context, sel schedule.Selector, name func(centrifuge.QueueKey) string) (map[string]*live, error) {
-	b, p := &s.o.Backends, access.From(ctx)
+// group gathers what the queues hold that the principal may see, by what name tells.
+func (v *Survey) group(p access.Principal, name func(centrifuge.QueueKey) string) map[string]*live {
 	all := map[string]*live{}
 	at := func(key centrifuge.QueueKey) *live {
 		l := all[name(key)]
@@ -92,25 +92,39 @@ func (s *Site) now(ctx context.Context, sel schedule.Selector, name func(centrif
 		}
 		return l
 	}
-	queues, _, err := b.Queues.Queues(sel, centrifuge.QueueKey{}, mostQueues)
-	if err != nil {
-		return nil, whatFailed("list the queues", err)
-	}
-	for i := range queues {
-		if visible(p, queues[i].Queue) {
-			at(queues[i].Queue).add(&queues[i])
+	for i := range v.Queues {
+		if q := &v.Queues[i]; visible(p, q.Queue) {
+			at(q.Queue).add(q)
 		}
 	}
-	ledgers, err := b.Ledger.ByQueue(sel)
-	if err != nil {
-		return nil, whatFailed("read the ledger", err)
-	}
-	for _, l := range ledgers {
-		if visible(p, l.Queue) {
+	for i := range v.Ledgers {
+		if l := &v.Ledgers[i]; visible(p, l.Queue) {
 			at(l.Queue).book(l.Ledger)
 		}
 	}
-	return all, nil
+	return all
+}
+
+// gates are what may hold destinations up as a whole, by name.
+func (v *Survey) gates() map[string]*schedule.DestinationInfo {
+	byName := make(map[string]*schedule.DestinationInfo, len(v.Destinations))
+	for i := range v.Destinations {
+		byName[v.Destinations[i].Destination] = &v.Destinations[i]
+	}
+	return byName
+}
+
+// survey looks at the selected queues.
+func (s *Site) survey(ctx context.Context, sel schedule.Selector) (*Survey, error) {
+	now, err := s.o.Backends.Queues.Survey(ctx, sel)
+	return now, whatFailed("look at the queues", err)
+}
+
+// surveyed is survey, or what was found out for another viewer a moment ago.
+func (s *Site) surveyed(ctx context.Context, sel schedule.Selector) (*Survey, error) {
+	return gathered(ctx, s.shared, fmt.Sprintf("survey %q %q", sel.Source, sel.Destination), func(ctx context.Context) (*Survey, error) {
+		return s.survey(ctx, sel)
+	})
 }
 
 // health is how deliveries go, in a word.

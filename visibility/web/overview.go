@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"centrifuge"
@@ -11,8 +12,8 @@ import (
 	"centrifuge/visibility"
 )
 
-// soon is what "expires soon" means.
-const soon = 15 * time.Minute
+// Soon is what "expires soon" means.
+const Soon = 15 * time.Minute
 
 // overviewData is the front page's.
 type overviewData struct {
@@ -34,6 +35,7 @@ type overviewData struct {
 	Gaps     []visibility.Gap
 	Whole    bool
 	Fresh    bool // nothing has ever been accepted
+	Missing  []Missing
 }
 
 func (s *Site) overview(w http.ResponseWriter, r *http.Request) error {
@@ -46,12 +48,12 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	d.Picker = pick
-	return s.show(w, r, page{View: "overview", Title: "Overview", Section: "overview", Poll: 3, Data: &d})
+	return s.show(w, r, page{View: "overview", Title: "Overview", Section: "overview", Poll: 3, Missing: d.Missing, Data: &d})
 }
 
 func (s *Site) gatherOverview(ctx context.Context, chosen span, over visibility.Range) (d overviewData, err error) {
 	p, now := access.From(ctx), s.o.Now()
-	d.SoonIs, d.Whole = soon, p.MayView("")
+	d.SoonIs, d.Whole = Soon, p.MayView("")
 	filter := visibility.Filter{Among: p.Sources}
 	points, err := s.history().Series(ctx, filter, over, chosen.Step)
 	if err != nil {
@@ -79,7 +81,7 @@ func (s *Site) gatherOverview(ctx context.Context, chosen span, over visibility.
 		}
 		*mix.into = wholeOf(ends(sum.Counts))
 	}
-	if err := s.standing(&d, p); err != nil {
+	if err := s.standing(ctx, &d, p); err != nil {
 		return d, err
 	}
 	if d.Trouble, err = s.trouble(ctx, now); err != nil {
@@ -90,28 +92,37 @@ func (s *Site) gatherOverview(ctx context.Context, chosen span, over visibility.
 }
 
 // standing fills in how many jobs are where.
-func (s *Site) standing(d *overviewData, p access.Principal) (err error) {
-	b := &s.o.Backends
-	if d.Whole {
-		if d.Ledger, err = b.Ledger.Ledger(); err != nil {
-			return whatFailed("read the ledger", err)
+func (s *Site) standing(ctx context.Context, d *overviewData, p access.Principal) error {
+	now, err := s.surveyed(ctx, schedule.Selector{})
+	if err != nil {
+		return err
+	}
+	d.Missing = now.Missing
+	if !d.Whole {
+		for _, l := range now.group(p, func(centrifuge.QueueKey) string { return "" }) {
+			d.Ledger = l.Ledger
 		}
-		if d.Oldest, err = b.Ledger.Oldest(); err != nil {
-			return whatFailed("read the ledger", err)
-		}
-		d.Soon, err = b.Ledger.Expiring(soon)
+		return nil
+	}
+	d.Oldest, d.Soon = now.Oldest, now.Soon
+	ledger, missing, err := s.o.Backends.Ledger.Ledger(ctx)
+	if err != nil {
 		return whatFailed("read the ledger", err)
 	}
-	for _, source := range p.Sources {
-		ledgers, err := b.Ledger.ByQueue(schedule.Selector{Source: source})
-		if err != nil {
-			return whatFailed("read the ledger", err)
-		}
-		for _, l := range ledgers {
-			d.Ledger = d.Ledger.Plus(l.Ledger)
+	d.Ledger, d.Missing = ledger, both(d.Missing, missing)
+	return nil
+}
+
+// both is all that one of two answers is without.
+func both(a, b []Missing) []Missing {
+	all := slices.Clone(a)
+	for _, m := range b {
+		named := func(other Missing) bool { return other == m || m.JobDB != "" && other.JobDB == m.JobDB }
+		if !slices.ContainsFunc(all, named) {
+			all = append(all, m)
 		}
 	}
-	return nil
+	return all
 }
 
 // pace is how many jobs are delivered a second, and how many were in each minute
@@ -136,12 +147,12 @@ func (s *Site) pace(ctx context.Context, f visibility.Filter, now time.Time) (fl
 // trouble are the queues that deserve a look, the worst first.
 func (s *Site) trouble(ctx context.Context, now time.Time) ([]*row, error) {
 	const most = 6
-	rows, err := s.rows(ctx, visibility.ByDestination, visibility.Last(now, time.Hour), false)
+	found, err := s.rows(ctx, visibility.ByDestination, visibility.Last(now, time.Hour), false)
 	if err != nil {
 		return nil, err
 	}
-	bad := rows[:0]
-	for _, row := range rows {
+	bad := found.rows[:0]
+	for _, row := range found.rows {
 		if row.Health.rank <= 2 {
 			bad = append(bad, row)
 		}

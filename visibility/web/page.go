@@ -21,6 +21,7 @@ type page struct {
 	Title   string
 	Section string // of the navigation
 	Poll    int    // seconds between updates; 0 is never
+	Missing []Missing
 	Data    any
 
 	// Filled in by show.

@@ -1,8 +1,10 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"centrifuge/access"
 )
@@ -17,12 +19,29 @@ type progressData struct {
 	Jobs  int64 // that it is about
 	Base  int64 // archived when it was begun
 	Ended int64 // of them
-	Done  bool
-	Next  string // where to ask again; empty when it is done
+
+	Reached int    // Directors, of a fleet
+	Missed  string // the others, if any, and why
+	Done    bool
+	Next    string // where to ask again; empty when it is done
 }
 
-func progressOf(a action, c scope, n int, archived int64) progressData {
-	return progressData{Verb: a.Verb, Scope: c, Jobs: int64(n), Base: archived, Done: !a.Counts}
+func progressOf(a action, c scope, n int, reach Reach, archived int64) progressData {
+	d := progressData{Verb: a.Verb, Scope: c, Jobs: int64(n), Base: archived, Done: !a.Counts, Reached: reach.Directors}
+	missed := make([]string, len(reach.Missing))
+	for i, m := range reach.Missing {
+		missed[i] = fmt.Sprintf("%s (%s)", m.Director, m.Why)
+	}
+	d.Missed = strings.Join(missed, ", ")
+	return d
+}
+
+// Later says what becomes of an order where it did not come.
+func (d *progressData) Later() string {
+	if d.Verb == "retry" || d.Verb == "expire" {
+		return "Repeat it when they answer."
+	}
+	return "They learn of it as soon as they can be reached."
 }
 
 // progress tells how far an action has come.
@@ -38,7 +57,10 @@ func (s *Site) progress(w http.ResponseWriter, r *http.Request) error {
 		n, _ := strconv.ParseInt(r.FormValue(name), 10, 64) // an address that was tampered with shows a wrong bar
 		return max(n, 0)
 	}
-	return s.showProgress(w, r, progressData{Verb: r.FormValue("verb"), Scope: c, Jobs: number("jobs"), Base: number("base")})
+	return s.showProgress(w, r, progressData{
+		Verb: r.FormValue("verb"), Scope: c,
+		Jobs: number("jobs"), Base: number("base"), Reached: int(number("reached")), Missed: r.FormValue("missed"),
+	})
 }
 
 func (s *Site) showProgress(w http.ResponseWriter, r *http.Request, d progressData) error {
@@ -77,7 +99,8 @@ func (s *Site) showProgress(w http.ResponseWriter, r *http.Request, d progressDa
 	}
 	if !d.Done {
 		d.Next = link("/progress", "verb", d.Verb, "source", d.Scope.Source, "destination", d.Scope.Destination,
-			"jobs", strconv.FormatInt(d.Jobs, 10), "base", strconv.FormatInt(d.Base, 10))
+			"jobs", strconv.FormatInt(d.Jobs, 10), "base", strconv.FormatInt(d.Base, 10),
+			"reached", strconv.Itoa(d.Reached), "missed", d.Missed)
 	}
 	return s.show(w, r, page{View: "progress", Title: d.Title, Data: &d})
 }

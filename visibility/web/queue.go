@@ -30,6 +30,8 @@ type queueData struct {
 	More     bool       // of the archived
 	Table    *tableData // of its queues; nil for a queue
 	Gaps     []visibility.Gap
+	Missing  []Missing
+	Holders  []Holder
 	Operate  bool
 	Link     bool // one for a customer may be made
 	Seen     bool // anything is known of it
@@ -104,39 +106,32 @@ func (s *Site) queue(w http.ResponseWriter, r *http.Request) error {
 		section = "destinations"
 	}
 	if c.Is() != "queue" {
-		rows, err := s.queuesOf(ctx, c, over)
+		found, err := s.queuesOf(ctx, c, over)
 		if err != nil {
 			return err
 		}
-		table := s.tabulate(r, rows, "queue", d.Picker)
-		d.Table = &table
+		t := s.tabulate(r, found.rows, "queue", d.Picker)
+		d.Table = &t
 	}
 	d.Seen = d.Live.Queues > 0 || d.Live.Ledger.Accepted > 0 || d.Summary.Attempts() > 0 || d.Summary.Accepted > 0
-	return s.show(w, r, page{View: "queue", Title: c.Text(), Section: section, Poll: 3, Data: &d})
+	return s.show(w, r, page{View: "queue", Title: c.Text(), Section: section, Poll: 3, Missing: d.Missing, Data: &d})
 }
 
 // liveOf fills in what the scope holds now.
 func (s *Site) liveOf(r *http.Request, c scope, d *queueData) error {
-	held, err := s.now(r.Context(), c.selector(), func(centrifuge.QueueKey) string { return "" })
+	now, err := s.survey(r.Context(), c.selector())
 	if err != nil {
 		return err
 	}
-	if l := held[""]; l != nil {
+	for _, l := range now.group(access.From(r.Context()), func(centrifuge.QueueKey) string { return "" }) {
 		d.Live = *l
 	}
-	b := &s.o.Backends
-	if d.Own, err = b.Queues.Policy(c.key()); err != nil {
-		return whatFailed("read the policy", err)
-	}
+	d.Own, d.Missing, d.Holders = now.Policy, now.Missing, now.Holders
 	d.Live.Policy = d.Own
 	if c.Destination == "" {
 		return nil
 	}
-	gates, err := s.gates()
-	if err != nil {
-		return err
-	}
-	info := gates[c.Destination]
+	info := now.gates()[c.Destination]
 	if c.Source == "" {
 		if info != nil {
 			d.Live.Gate = &info.Gate
@@ -146,12 +141,8 @@ func (s *Site) liveOf(r *http.Request, c scope, d *queueData) error {
 	if info != nil {
 		d.Live.Above = &info.Gate
 	}
-	queue, _, err := b.Queues.Queues(c.selector(), centrifuge.QueueKey{}, 1)
-	if err != nil {
-		return whatFailed("read the queue", err)
-	}
-	if len(queue) == 1 {
-		d.Live.Gate, d.Live.Policy = &queue[0].Gate, queue[0].Policy
+	if len(now.Queues) == 1 {
+		d.Live.Gate, d.Live.Policy = &now.Queues[0].Gate, now.Queues[0].Policy
 	}
 	return nil
 }

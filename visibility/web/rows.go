@@ -32,11 +32,18 @@ type row struct {
 func (r *row) First() ratio    { return ratioOf(r.FirstAttemptShare()) }
 func (r *row) Eventual() ratio { return ratioOf(r.SuccessShare()) }
 
+// table is rows, and what is missing in them.
+type table struct {
+	rows    []*row
+	missing []Missing
+}
+
 // shareRows gathers rows, or takes those that were gathered for another viewer who
 // may see the same. The slice is the caller's own; its rows are everybody's.
-func (s *Site) shareRows(ctx context.Context, what string, over visibility.Range, gather func(context.Context) ([]*row, error)) ([]*row, error) {
-	rows, err := gathered(ctx, s.shared, what+" "+reach(ctx, over), gather)
-	return slices.Clone(rows), err
+func (s *Site) shareRows(ctx context.Context, what string, over visibility.Range, gather func(context.Context) (table, error)) (table, error) {
+	t, err := gathered(ctx, s.shared, what+" "+reach(ctx, over), gather)
+	t.rows = slices.Clone(t.rows)
+	return t, err
 }
 
 // reach tells apart what is of another time, or for a viewer of other sources.
@@ -48,28 +55,29 @@ func reach(ctx context.Context, over visibility.Range) string {
 // rows are all destinations, or all sources, that the viewer may see: those that
 // did something in the time, and those that hold jobs. Durations are left out unless
 // they are shown: they take longest to read.
-func (s *Site) rows(ctx context.Context, by visibility.By, over visibility.Range, durations bool) ([]*row, error) {
-	return s.shareRows(ctx, fmt.Sprint("rows ", by, durations), over, func(ctx context.Context) ([]*row, error) {
+func (s *Site) rows(ctx context.Context, by visibility.By, over visibility.Range, durations bool) (table, error) {
+	return s.shareRows(ctx, fmt.Sprint("rows ", by, durations), over, func(ctx context.Context) (table, error) {
 		return s.gatherRows(ctx, by, over, durations)
 	})
 }
 
-func (s *Site) gatherRows(ctx context.Context, by visibility.By, over visibility.Range, durations bool) ([]*row, error) {
+func (s *Site) gatherRows(ctx context.Context, by visibility.By, over visibility.Range, durations bool) (table, error) {
 	name, selected := sourceOf, func(n string) scope { return scope{Source: n} }
 	if by == visibility.ByDestination {
 		name, selected = destinationOf, func(n string) scope { return scope{Destination: n} }
 	}
 	filter := visibility.Filter{Among: access.From(ctx).Sources}
-	rows, err := s.join(ctx, by, filter, schedule.Selector{}, over, func(row visibility.TopRow) string {
+	now, err := s.surveyed(ctx, schedule.Selector{})
+	if err != nil {
+		return table{}, err
+	}
+	rows, err := s.join(ctx, now, by, filter, over, func(row visibility.TopRow) string {
 		return name(centrifuge.QueueKey{Source: row.Source, Destination: row.Destination})
 	}, name, durations)
 	if err != nil {
-		return nil, err
+		return table{}, err
 	}
-	gates, err := s.gates()
-	if err != nil {
-		return nil, err
-	}
+	gates := now.gates()
 	for i := range rows {
 		rows[i].Scope = selected(rows[i].Name)
 		if info := gates[rows[i].Scope.Destination]; info != nil {
@@ -77,32 +85,33 @@ func (s *Site) gatherRows(ctx context.Context, by visibility.By, over visibility
 		}
 	}
 	judge(rows)
-	return rows, nil
+	return table{rows, now.Missing}, nil
 }
 
 // queuesOf are the queues of a scope that is not one itself.
-func (s *Site) queuesOf(ctx context.Context, c scope, over visibility.Range) ([]*row, error) {
-	return s.shareRows(ctx, fmt.Sprintf("queues %q %q", c.Source, c.Destination), over, func(ctx context.Context) ([]*row, error) {
+func (s *Site) queuesOf(ctx context.Context, c scope, over visibility.Range) (table, error) {
+	return s.shareRows(ctx, fmt.Sprintf("queues %q %q", c.Source, c.Destination), over, func(ctx context.Context) (table, error) {
 		return s.gatherQueues(ctx, c, over)
 	})
 }
 
-func (s *Site) gatherQueues(ctx context.Context, c scope, over visibility.Range) ([]*row, error) {
+func (s *Site) gatherQueues(ctx context.Context, c scope, over visibility.Range) (table, error) {
 	other := sourceOf
 	selected := func(n string) scope { return scope{Source: n, Destination: c.Destination} }
 	if c.Destination == "" {
 		other, selected = destinationOf, func(n string) scope { return scope{Source: c.Source, Destination: n} }
 	}
-	rows, err := s.join(ctx, visibility.ByQueue, c.filter(access.From(ctx)), c.selector(), over, func(row visibility.TopRow) string {
+	now, err := s.surveyed(ctx, c.selector())
+	if err != nil {
+		return table{}, err
+	}
+	rows, err := s.join(ctx, now, visibility.ByQueue, c.filter(access.From(ctx)), over, func(row visibility.TopRow) string {
 		return other(centrifuge.QueueKey{Source: row.Source, Destination: row.Destination})
 	}, other, true)
 	if err != nil {
-		return nil, err
+		return table{}, err
 	}
-	gates, err := s.gates()
-	if err != nil {
-		return nil, err
-	}
+	gates := now.gates()
 	for i := range rows {
 		rows[i].Scope = selected(rows[i].Name)
 		if info := gates[rows[i].Scope.Destination]; info != nil {
@@ -110,27 +119,24 @@ func (s *Site) gatherQueues(ctx context.Context, c scope, over visibility.Range)
 		}
 	}
 	judge(rows)
-	return rows, nil
+	return table{rows, now.Missing}, nil
 }
 
 // join puts together what the history knows and what is held now, by name.
-func (s *Site) join(ctx context.Context, by visibility.By, f visibility.Filter, sel schedule.Selector, over visibility.Range,
+func (s *Site) join(ctx context.Context, now *Survey, by visibility.By, f visibility.Filter, over visibility.Range,
 	past func(visibility.TopRow) string, present func(centrifuge.QueueKey) string, durations bool,
-) ([]*row, error) {
-	held, err := s.now(ctx, sel, present)
-	if err != nil {
-		return nil, err
-	}
+) (rows []*row, err error) {
+	held := now.group(access.From(ctx), present)
 	var top []visibility.TopRow
 	if durations {
-		top, err = s.history().Top(ctx, by, f, over, visibility.OrderVolume, mostQueues)
+		top, err = s.history().Top(ctx, by, f, over, visibility.OrderVolume, mostRows)
 	} else {
 		top, err = s.history().Volumes(ctx, by, f, over)
 	}
 	if err != nil {
 		return nil, whatFailed("read the history", err)
 	}
-	rows := make([]*row, 0, max(len(held), len(top)))
+	rows = make([]*row, 0, max(len(held), len(top)))
 	seen := make(map[string]bool, len(top))
 	for i := range top {
 		t, name := &top[i], past(top[i])
@@ -166,19 +172,6 @@ func (s *Site) drains(ctx context.Context, by visibility.By, f visibility.Filter
 		rows[i].Drain = drainOf(&rows[i].Live, c)
 	}
 	return nil
-}
-
-// gates are what may hold destinations up as a whole, by name.
-func (s *Site) gates() (map[string]*schedule.DestinationInfo, error) {
-	infos, _, err := s.o.Backends.Queues.Destinations("", mostQueues)
-	if err != nil {
-		return nil, whatFailed("list the destinations", err)
-	}
-	byName := make(map[string]*schedule.DestinationInfo, len(infos))
-	for i := range infos {
-		byName[infos[i].Destination] = &infos[i]
-	}
-	return byName, nil
 }
 
 func judge(rows []*row) {

@@ -50,15 +50,15 @@ func (s *Site) sources(w http.ResponseWriter, r *http.Request) error {
 func (s *Site) table(w http.ResponseWriter, r *http.Request, by visibility.By, title, section string) error {
 	pick := pickerOf(r)
 	over := pick.Chosen.Range(s.o.Now())
-	rows, err := s.rows(r.Context(), by, over, true)
+	found, err := s.rows(r.Context(), by, over, true)
 	if err != nil {
 		return err
 	}
-	d := s.tabulate(r, rows, strings.TrimSuffix(section, "s"), pick)
+	d := s.tabulate(r, found.rows, strings.TrimSuffix(section, "s"), pick)
 	if d.Gaps, err = s.history().Gaps(r.Context(), over); err != nil {
 		return whatFailed("read the history's gaps", err)
 	}
-	return s.show(w, r, page{View: "table", Title: title, Section: section, Poll: 5, Data: &d})
+	return s.show(w, r, page{View: "table", Title: title, Section: section, Poll: 5, Missing: found.missing, Data: &d})
 }
 
 // tabulate filters, sorts and cuts the rows as the request says.

@@ -9,6 +9,7 @@ package centrifugev1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -609,11 +610,809 @@ func (x *MovedTransaction) GetDrafts() []byte {
 	return nil
 }
 
+// SurveyRequest asks how queues stand.
+type SurveyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which queues; all if absent.
+	Selector *QueueSelector `protobuf:"bytes,1,opt,name=selector,proto3" json:"selector,omitempty"`
+	// Only queues after this one, in the order of destination and source; from the
+	// first if absent.
+	After *QueueSelector `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
+	// How many queues, and how many destinations, at most; none if 0.
+	Queues int64 `protobuf:"varint,3,opt,name=queues,proto3" json:"queues,omitempty"`
+	// As queues.
+	Destinations int64 `protobuf:"varint,4,opt,name=destinations,proto3" json:"destinations,omitempty"`
+	// Whether the ledgers of the queues are wanted.
+	Ledgers bool `protobuf:"varint,5,opt,name=ledgers,proto3" json:"ledgers,omitempty"`
+	// With it, how many jobs expire within that time is wanted, and how old the oldest is.
+	ExpiringWithin *durationpb.Duration `protobuf:"bytes,6,opt,name=expiring_within,json=expiringWithin,proto3" json:"expiring_within,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *SurveyRequest) Reset() {
+	*x = SurveyRequest{}
+	mi := &file_centrifuge_v1_director_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SurveyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SurveyRequest) ProtoMessage() {}
+
+func (x *SurveyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_director_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SurveyRequest.ProtoReflect.Descriptor instead.
+func (*SurveyRequest) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_director_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SurveyRequest) GetSelector() *QueueSelector {
+	if x != nil {
+		return x.Selector
+	}
+	return nil
+}
+
+func (x *SurveyRequest) GetAfter() *QueueSelector {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+func (x *SurveyRequest) GetQueues() int64 {
+	if x != nil {
+		return x.Queues
+	}
+	return 0
+}
+
+func (x *SurveyRequest) GetDestinations() int64 {
+	if x != nil {
+		return x.Destinations
+	}
+	return 0
+}
+
+func (x *SurveyRequest) GetLedgers() bool {
+	if x != nil {
+		return x.Ledgers
+	}
+	return false
+}
+
+func (x *SurveyRequest) GetExpiringWithin() *durationpb.Duration {
+	if x != nil {
+		return x.ExpiringWithin
+	}
+	return nil
+}
+
+// SurveyResponse tells how queues stand.
+type SurveyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The JobDBs that the Director holds.
+	Jobdbs []string `protobuf:"bytes,1,rep,name=jobdbs,proto3" json:"jobdbs,omitempty"`
+	// The queues, in the order of destination and source.
+	Queues []*Queue `protobuf:"bytes,2,rep,name=queues,proto3" json:"queues,omitempty"`
+	// Whether there are more.
+	MoreQueues bool `protobuf:"varint,3,opt,name=more_queues,json=moreQueues,proto3" json:"more_queues,omitempty"`
+	// The destinations of the selected queues, in the order of their names.
+	Destinations []*Destination `protobuf:"bytes,4,rep,name=destinations,proto3" json:"destinations,omitempty"`
+	// Whether there are more.
+	MoreDestinations bool `protobuf:"varint,5,opt,name=more_destinations,json=moreDestinations,proto3" json:"more_destinations,omitempty"`
+	// The ledgers, in the order of destination and source.
+	Ledgers []*QueueLedger `protobuf:"bytes,6,rep,name=ledgers,proto3" json:"ledgers,omitempty"`
+	// What was last said of exactly the selected scope; absent if nothing was.
+	Said *MovedPolicy `protobuf:"bytes,7,opt,name=said,proto3" json:"said,omitempty"`
+	// When the oldest pending job was made; absent if none is pending.
+	Oldest *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=oldest,proto3" json:"oldest,omitempty"`
+	// How many pending jobs expire within the time.
+	Expiring      int64 `protobuf:"varint,9,opt,name=expiring,proto3" json:"expiring,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SurveyResponse) Reset() {
+	*x = SurveyResponse{}
+	mi := &file_centrifuge_v1_director_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SurveyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SurveyResponse) ProtoMessage() {}
+
+func (x *SurveyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_director_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SurveyResponse.ProtoReflect.Descriptor instead.
+func (*SurveyResponse) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_director_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SurveyResponse) GetJobdbs() []string {
+	if x != nil {
+		return x.Jobdbs
+	}
+	return nil
+}
+
+func (x *SurveyResponse) GetQueues() []*Queue {
+	if x != nil {
+		return x.Queues
+	}
+	return nil
+}
+
+func (x *SurveyResponse) GetMoreQueues() bool {
+	if x != nil {
+		return x.MoreQueues
+	}
+	return false
+}
+
+func (x *SurveyResponse) GetDestinations() []*Destination {
+	if x != nil {
+		return x.Destinations
+	}
+	return nil
+}
+
+func (x *SurveyResponse) GetMoreDestinations() bool {
+	if x != nil {
+		return x.MoreDestinations
+	}
+	return false
+}
+
+func (x *SurveyResponse) GetLedgers() []*QueueLedger {
+	if x != nil {
+		return x.Ledgers
+	}
+	return nil
+}
+
+func (x *SurveyResponse) GetSaid() *MovedPolicy {
+	if x != nil {
+		return x.Said
+	}
+	return nil
+}
+
+func (x *SurveyResponse) GetOldest() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Oldest
+	}
+	return nil
+}
+
+func (x *SurveyResponse) GetExpiring() int64 {
+	if x != nil {
+		return x.Expiring
+	}
+	return 0
+}
+
+// PoliciesRequest asks for all policies.
+type PoliciesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The digest of those that the caller has: if it is that of the Director's own,
+	// none are returned.
+	Known         []byte `protobuf:"bytes,1,opt,name=known,proto3" json:"known,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PoliciesRequest) Reset() {
+	*x = PoliciesRequest{}
+	mi := &file_centrifuge_v1_director_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PoliciesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PoliciesRequest) ProtoMessage() {}
+
+func (x *PoliciesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_director_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PoliciesRequest.ProtoReflect.Descriptor instead.
+func (*PoliciesRequest) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_director_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *PoliciesRequest) GetKnown() []byte {
+	if x != nil {
+		return x.Known
+	}
+	return nil
+}
+
+// PoliciesResponse is all policies.
+type PoliciesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was last said of each scope; also of those whose policy was removed.
+	Policies      []*MovedPolicy `protobuf:"bytes,1,rep,name=policies,proto3" json:"policies,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PoliciesResponse) Reset() {
+	*x = PoliciesResponse{}
+	mi := &file_centrifuge_v1_director_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PoliciesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PoliciesResponse) ProtoMessage() {}
+
+func (x *PoliciesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_director_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PoliciesResponse.ProtoReflect.Descriptor instead.
+func (*PoliciesResponse) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_director_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *PoliciesResponse) GetPolicies() []*MovedPolicy {
+	if x != nil {
+		return x.Policies
+	}
+	return nil
+}
+
+// LearnRequest tells policies.
+type LearnRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// They, with when they were set.
+	Policies      []*MovedPolicy `protobuf:"bytes,1,rep,name=policies,proto3" json:"policies,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LearnRequest) Reset() {
+	*x = LearnRequest{}
+	mi := &file_centrifuge_v1_director_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LearnRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LearnRequest) ProtoMessage() {}
+
+func (x *LearnRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_director_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LearnRequest.ProtoReflect.Descriptor instead.
+func (*LearnRequest) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_director_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *LearnRequest) GetPolicies() []*MovedPolicy {
+	if x != nil {
+		return x.Policies
+	}
+	return nil
+}
+
+// LearnResponse says that they are durable and in force.
+type LearnResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those that are not, because something later was said of their scopes here: that.
+	Later         []*MovedPolicy `protobuf:"bytes,1,rep,name=later,proto3" json:"later,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LearnResponse) Reset() {
+	*x = LearnResponse{}
+	mi := &file_centrifuge_v1_director_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LearnResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LearnResponse) ProtoMessage() {}
+
+func (x *LearnResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_director_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LearnResponse.ProtoReflect.Descriptor instead.
+func (*LearnResponse) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_director_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *LearnResponse) GetLater() []*MovedPolicy {
+	if x != nil {
+		return x.Later
+	}
+	return nil
+}
+
+// OrderRequest is about the unfinished jobs of queues.
+type OrderRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose jobs; at least one name.
+	Selector *QueueSelector `protobuf:"bytes,1,opt,name=selector,proto3" json:"selector,omitempty"`
+	// Whether they are archived; otherwise those that wait are made due.
+	Expire        bool `protobuf:"varint,2,opt,name=expire,proto3" json:"expire,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderRequest) Reset() {
+	*x = OrderRequest{}
+	mi := &file_centrifuge_v1_director_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderRequest) ProtoMessage() {}
+
+func (x *OrderRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_director_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderRequest.ProtoReflect.Descriptor instead.
+func (*OrderRequest) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_director_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *OrderRequest) GetSelector() *QueueSelector {
+	if x != nil {
+		return x.Selector
+	}
+	return nil
+}
+
+func (x *OrderRequest) GetExpire() bool {
+	if x != nil {
+		return x.Expire
+	}
+	return false
+}
+
+// OrderResponse tells how many.
+type OrderResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Jobs that obey.
+	Jobs          int64 `protobuf:"varint,1,opt,name=jobs,proto3" json:"jobs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderResponse) Reset() {
+	*x = OrderResponse{}
+	mi := &file_centrifuge_v1_director_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderResponse) ProtoMessage() {}
+
+func (x *OrderResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_director_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderResponse.ProtoReflect.Descriptor instead.
+func (*OrderResponse) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_director_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *OrderResponse) GetJobs() int64 {
+	if x != nil {
+		return x.Jobs
+	}
+	return 0
+}
+
+// DirectorServiceSearchRequest asks for a page of what a search finds.
+type DirectorServiceSearchRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is looked for, and from where on.
+	Search *SearchRequest `protobuf:"bytes,1,opt,name=search,proto3" json:"search,omitempty"`
+	// Only jobs of these sources, if bound.
+	Among []string `protobuf:"bytes,2,rep,name=among,proto3" json:"among,omitempty"`
+	// Whether among holds; an empty one chooses nothing then.
+	Bound bool `protobuf:"varint,3,opt,name=bound,proto3" json:"bound,omitempty"`
+	// How long to look.
+	Budget        *durationpb.Duration `protobuf:"bytes,4,opt,name=budget,proto3" json:"budget,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DirectorServiceSearchRequest) Reset() {
+	*x = DirectorServiceSearchRequest{}
+	mi := &file_centrifuge_v1_director_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DirectorServiceSearchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DirectorServiceSearchRequest) ProtoMessage() {}
+
+func (x *DirectorServiceSearchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_director_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DirectorServiceSearchRequest.ProtoReflect.Descriptor instead.
+func (*DirectorServiceSearchRequest) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_director_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *DirectorServiceSearchRequest) GetSearch() *SearchRequest {
+	if x != nil {
+		return x.Search
+	}
+	return nil
+}
+
+func (x *DirectorServiceSearchRequest) GetAmong() []string {
+	if x != nil {
+		return x.Among
+	}
+	return nil
+}
+
+func (x *DirectorServiceSearchRequest) GetBound() bool {
+	if x != nil {
+		return x.Bound
+	}
+	return false
+}
+
+func (x *DirectorServiceSearchRequest) GetBudget() *durationpb.Duration {
+	if x != nil {
+		return x.Budget
+	}
+	return nil
+}
+
+// DirectorServiceSearchResponse is a page of what a search finds.
+type DirectorServiceSearchResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// It.
+	Page          *SearchResponse `protobuf:"bytes,1,opt,name=page,proto3" json:"page,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DirectorServiceSearchResponse) Reset() {
+	*x = DirectorServiceSearchResponse{}
+	mi := &file_centrifuge_v1_director_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DirectorServiceSearchResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DirectorServiceSearchResponse) ProtoMessage() {}
+
+func (x *DirectorServiceSearchResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_director_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DirectorServiceSearchResponse.ProtoReflect.Descriptor instead.
+func (*DirectorServiceSearchResponse) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_director_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *DirectorServiceSearchResponse) GetPage() *SearchResponse {
+	if x != nil {
+		return x.Page
+	}
+	return nil
+}
+
+// WatchRequest asks for what asks for attention.
+type WatchRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Streaks that are at least so long are wanted; none if 0.
+	Streaks       int64 `protobuf:"varint,1,opt,name=streaks,proto3" json:"streaks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchRequest) Reset() {
+	*x = WatchRequest{}
+	mi := &file_centrifuge_v1_director_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchRequest) ProtoMessage() {}
+
+func (x *WatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_director_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
+func (*WatchRequest) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_director_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *WatchRequest) GetStreaks() int64 {
+	if x != nil {
+		return x.Streaks
+	}
+	return 0
+}
+
+// WatchResponse is what asks for attention.
+type WatchResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the rules that the Director applies: for the fleet, if that is its part.
+	Alerts []*Alert `protobuf:"bytes,1,rep,name=alerts,proto3" json:"alerts,omitempty"`
+	// Runs of refused credentials.
+	Streaks       []*Streak `protobuf:"bytes,2,rep,name=streaks,proto3" json:"streaks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchResponse) Reset() {
+	*x = WatchResponse{}
+	mi := &file_centrifuge_v1_director_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchResponse) ProtoMessage() {}
+
+func (x *WatchResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_director_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
+func (*WatchResponse) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_director_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *WatchResponse) GetAlerts() []*Alert {
+	if x != nil {
+		return x.Alerts
+	}
+	return nil
+}
+
+func (x *WatchResponse) GetStreaks() []*Streak {
+	if x != nil {
+		return x.Streaks
+	}
+	return nil
+}
+
+// Streak is a run of attempts whose credentials were refused.
+type Streak struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who sends.
+	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// Whom it is for.
+	Destination string `protobuf:"bytes,2,opt,name=destination,proto3" json:"destination,omitempty"`
+	// The status of the last.
+	Code int32 `protobuf:"varint,3,opt,name=code,proto3" json:"code,omitempty"`
+	// How many they are.
+	Count int64 `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"`
+	// When the first was.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Streak) Reset() {
+	*x = Streak{}
+	mi := &file_centrifuge_v1_director_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Streak) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Streak) ProtoMessage() {}
+
+func (x *Streak) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_director_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Streak.ProtoReflect.Descriptor instead.
+func (*Streak) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_director_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Streak) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *Streak) GetDestination() string {
+	if x != nil {
+		return x.Destination
+	}
+	return ""
+}
+
+func (x *Streak) GetCode() int32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *Streak) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *Streak) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
 var File_centrifuge_v1_director_proto protoreflect.FileDescriptor
 
 const file_centrifuge_v1_director_proto_rawDesc = "" +
 	"\n" +
-	"\x1ccentrifuge/v1/director.proto\x12\rcentrifuge.v1\x1a\x17centrifuge/v1/job.proto\x1a\x1acentrifuge/v1/ledger.proto\x1a\x19centrifuge/v1/queue.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x1e\n" +
+	"\x1ccentrifuge/v1/director.proto\x12\rcentrifuge.v1\x1a\x17centrifuge/v1/job.proto\x1a\x1acentrifuge/v1/ledger.proto\x1a\x19centrifuge/v1/queue.proto\x1a\x1ecentrifuge/v1/visibility.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x1e\n" +
 	"\x1cDirectorServiceStatusRequest\"\x7f\n" +
 	"\x1dDirectorServiceStatusResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
@@ -647,11 +1446,66 @@ const file_centrifuge_v1_director_proto_rawDesc = "" +
 	"\ajob_ids\x18\x03 \x03(\tR\x06jobIds\x12.\n" +
 	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x126\n" +
 	"\bdeadline\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x12\x16\n" +
-	"\x06drafts\x18\x06 \x01(\fR\x06drafts2\x9f\x02\n" +
+	"\x06drafts\x18\x06 \x01(\fR\x06drafts\"\x97\x02\n" +
+	"\rSurveyRequest\x128\n" +
+	"\bselector\x18\x01 \x01(\v2\x1c.centrifuge.v1.QueueSelectorR\bselector\x122\n" +
+	"\x05after\x18\x02 \x01(\v2\x1c.centrifuge.v1.QueueSelectorR\x05after\x12\x16\n" +
+	"\x06queues\x18\x03 \x01(\x03R\x06queues\x12\"\n" +
+	"\fdestinations\x18\x04 \x01(\x03R\fdestinations\x12\x18\n" +
+	"\aledgers\x18\x05 \x01(\bR\aledgers\x12B\n" +
+	"\x0fexpiring_within\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x0eexpiringWithin\"\x9a\x03\n" +
+	"\x0eSurveyResponse\x12\x16\n" +
+	"\x06jobdbs\x18\x01 \x03(\tR\x06jobdbs\x12,\n" +
+	"\x06queues\x18\x02 \x03(\v2\x14.centrifuge.v1.QueueR\x06queues\x12\x1f\n" +
+	"\vmore_queues\x18\x03 \x01(\bR\n" +
+	"moreQueues\x12>\n" +
+	"\fdestinations\x18\x04 \x03(\v2\x1a.centrifuge.v1.DestinationR\fdestinations\x12+\n" +
+	"\x11more_destinations\x18\x05 \x01(\bR\x10moreDestinations\x124\n" +
+	"\aledgers\x18\x06 \x03(\v2\x1a.centrifuge.v1.QueueLedgerR\aledgers\x12.\n" +
+	"\x04said\x18\a \x01(\v2\x1a.centrifuge.v1.MovedPolicyR\x04said\x122\n" +
+	"\x06oldest\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x06oldest\x12\x1a\n" +
+	"\bexpiring\x18\t \x01(\x03R\bexpiring\"'\n" +
+	"\x0fPoliciesRequest\x12\x14\n" +
+	"\x05known\x18\x01 \x01(\fR\x05known\"J\n" +
+	"\x10PoliciesResponse\x126\n" +
+	"\bpolicies\x18\x01 \x03(\v2\x1a.centrifuge.v1.MovedPolicyR\bpolicies\"F\n" +
+	"\fLearnRequest\x126\n" +
+	"\bpolicies\x18\x01 \x03(\v2\x1a.centrifuge.v1.MovedPolicyR\bpolicies\"A\n" +
+	"\rLearnResponse\x120\n" +
+	"\x05later\x18\x01 \x03(\v2\x1a.centrifuge.v1.MovedPolicyR\x05later\"`\n" +
+	"\fOrderRequest\x128\n" +
+	"\bselector\x18\x01 \x01(\v2\x1c.centrifuge.v1.QueueSelectorR\bselector\x12\x16\n" +
+	"\x06expire\x18\x02 \x01(\bR\x06expire\"#\n" +
+	"\rOrderResponse\x12\x12\n" +
+	"\x04jobs\x18\x01 \x01(\x03R\x04jobs\"\xb3\x01\n" +
+	"\x1cDirectorServiceSearchRequest\x124\n" +
+	"\x06search\x18\x01 \x01(\v2\x1c.centrifuge.v1.SearchRequestR\x06search\x12\x14\n" +
+	"\x05among\x18\x02 \x03(\tR\x05among\x12\x14\n" +
+	"\x05bound\x18\x03 \x01(\bR\x05bound\x121\n" +
+	"\x06budget\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x06budget\"R\n" +
+	"\x1dDirectorServiceSearchResponse\x121\n" +
+	"\x04page\x18\x01 \x01(\v2\x1d.centrifuge.v1.SearchResponseR\x04page\"(\n" +
+	"\fWatchRequest\x12\x18\n" +
+	"\astreaks\x18\x01 \x01(\x03R\astreaks\"n\n" +
+	"\rWatchResponse\x12,\n" +
+	"\x06alerts\x18\x01 \x03(\v2\x14.centrifuge.v1.AlertR\x06alerts\x12/\n" +
+	"\astreaks\x18\x02 \x03(\v2\x15.centrifuge.v1.StreakR\astreaks\"\x9e\x01\n" +
+	"\x06Streak\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x12 \n" +
+	"\vdestination\x18\x02 \x01(\tR\vdestination\x12\x12\n" +
+	"\x04code\x18\x03 \x01(\x05R\x04code\x12\x14\n" +
+	"\x05count\x18\x04 \x01(\x03R\x05count\x120\n" +
+	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since2\xe4\x05\n" +
 	"\x0fDirectorService\x12c\n" +
 	"\x06Status\x12+.centrifuge.v1.DirectorServiceStatusRequest\x1a,.centrifuge.v1.DirectorServiceStatusResponse\x12`\n" +
 	"\x05Cycle\x12*.centrifuge.v1.DirectorServiceCycleRequest\x1a+.centrifuge.v1.DirectorServiceCycleResponse\x12E\n" +
-	"\x06Accept\x12\x1c.centrifuge.v1.AcceptRequest\x1a\x1d.centrifuge.v1.AcceptResponseB+Z)centrifuge/gen/centrifuge/v1;centrifugev1b\x06proto3"
+	"\x06Accept\x12\x1c.centrifuge.v1.AcceptRequest\x1a\x1d.centrifuge.v1.AcceptResponse\x12E\n" +
+	"\x06Survey\x12\x1c.centrifuge.v1.SurveyRequest\x1a\x1d.centrifuge.v1.SurveyResponse\x12K\n" +
+	"\bPolicies\x12\x1e.centrifuge.v1.PoliciesRequest\x1a\x1f.centrifuge.v1.PoliciesResponse\x12B\n" +
+	"\x05Learn\x12\x1b.centrifuge.v1.LearnRequest\x1a\x1c.centrifuge.v1.LearnResponse\x12B\n" +
+	"\x05Order\x12\x1b.centrifuge.v1.OrderRequest\x1a\x1c.centrifuge.v1.OrderResponse\x12c\n" +
+	"\x06Search\x12+.centrifuge.v1.DirectorServiceSearchRequest\x1a,.centrifuge.v1.DirectorServiceSearchResponse\x12B\n" +
+	"\x05Watch\x12\x1b.centrifuge.v1.WatchRequest\x1a\x1c.centrifuge.v1.WatchResponseB+Z)centrifuge/gen/centrifuge/v1;centrifugev1b\x06proto3"
 
 var (
 	file_centrifuge_v1_director_proto_rawDescOnce sync.Once
@@ -665,7 +1519,7 @@ func file_centrifuge_v1_director_proto_rawDescGZIP() []byte {
 	return file_centrifuge_v1_director_proto_rawDescData
 }
 
-var file_centrifuge_v1_director_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_centrifuge_v1_director_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_centrifuge_v1_director_proto_goTypes = []any{
 	(*DirectorServiceStatusRequest)(nil),  // 0: centrifuge.v1.DirectorServiceStatusRequest
 	(*DirectorServiceStatusResponse)(nil), // 1: centrifuge.v1.DirectorServiceStatusResponse
@@ -677,37 +1531,88 @@ var file_centrifuge_v1_director_proto_goTypes = []any{
 	(*MovedJob)(nil),                      // 7: centrifuge.v1.MovedJob
 	(*MovedPolicy)(nil),                   // 8: centrifuge.v1.MovedPolicy
 	(*MovedTransaction)(nil),              // 9: centrifuge.v1.MovedTransaction
-	(*Ledger)(nil),                        // 10: centrifuge.v1.Ledger
-	(*Job)(nil),                           // 11: centrifuge.v1.Job
-	(*Transition)(nil),                    // 12: centrifuge.v1.Transition
-	(*QueuePolicy)(nil),                   // 13: centrifuge.v1.QueuePolicy
-	(*timestamppb.Timestamp)(nil),         // 14: google.protobuf.Timestamp
-	(TransactionState)(0),                 // 15: centrifuge.v1.TransactionState
+	(*SurveyRequest)(nil),                 // 10: centrifuge.v1.SurveyRequest
+	(*SurveyResponse)(nil),                // 11: centrifuge.v1.SurveyResponse
+	(*PoliciesRequest)(nil),               // 12: centrifuge.v1.PoliciesRequest
+	(*PoliciesResponse)(nil),              // 13: centrifuge.v1.PoliciesResponse
+	(*LearnRequest)(nil),                  // 14: centrifuge.v1.LearnRequest
+	(*LearnResponse)(nil),                 // 15: centrifuge.v1.LearnResponse
+	(*OrderRequest)(nil),                  // 16: centrifuge.v1.OrderRequest
+	(*OrderResponse)(nil),                 // 17: centrifuge.v1.OrderResponse
+	(*DirectorServiceSearchRequest)(nil),  // 18: centrifuge.v1.DirectorServiceSearchRequest
+	(*DirectorServiceSearchResponse)(nil), // 19: centrifuge.v1.DirectorServiceSearchResponse
+	(*WatchRequest)(nil),                  // 20: centrifuge.v1.WatchRequest
+	(*WatchResponse)(nil),                 // 21: centrifuge.v1.WatchResponse
+	(*Streak)(nil),                        // 22: centrifuge.v1.Streak
+	(*Ledger)(nil),                        // 23: centrifuge.v1.Ledger
+	(*Job)(nil),                           // 24: centrifuge.v1.Job
+	(*Transition)(nil),                    // 25: centrifuge.v1.Transition
+	(*QueuePolicy)(nil),                   // 26: centrifuge.v1.QueuePolicy
+	(*timestamppb.Timestamp)(nil),         // 27: google.protobuf.Timestamp
+	(TransactionState)(0),                 // 28: centrifuge.v1.TransactionState
+	(*QueueSelector)(nil),                 // 29: centrifuge.v1.QueueSelector
+	(*durationpb.Duration)(nil),           // 30: google.protobuf.Duration
+	(*Queue)(nil),                         // 31: centrifuge.v1.Queue
+	(*Destination)(nil),                   // 32: centrifuge.v1.Destination
+	(*QueueLedger)(nil),                   // 33: centrifuge.v1.QueueLedger
+	(*SearchRequest)(nil),                 // 34: centrifuge.v1.SearchRequest
+	(*SearchResponse)(nil),                // 35: centrifuge.v1.SearchResponse
+	(*Alert)(nil),                         // 36: centrifuge.v1.Alert
 }
 var file_centrifuge_v1_director_proto_depIdxs = []int32{
 	2,  // 0: centrifuge.v1.DirectorServiceStatusResponse.ledgers:type_name -> centrifuge.v1.JobDBLedger
-	10, // 1: centrifuge.v1.JobDBLedger.ledger:type_name -> centrifuge.v1.Ledger
+	23, // 1: centrifuge.v1.JobDBLedger.ledger:type_name -> centrifuge.v1.Ledger
 	7,  // 2: centrifuge.v1.AcceptRequest.jobs:type_name -> centrifuge.v1.MovedJob
 	8,  // 3: centrifuge.v1.AcceptRequest.policies:type_name -> centrifuge.v1.MovedPolicy
 	9,  // 4: centrifuge.v1.AcceptRequest.transactions:type_name -> centrifuge.v1.MovedTransaction
-	11, // 5: centrifuge.v1.MovedJob.job:type_name -> centrifuge.v1.Job
-	12, // 6: centrifuge.v1.MovedJob.transitions:type_name -> centrifuge.v1.Transition
-	13, // 7: centrifuge.v1.MovedPolicy.policy:type_name -> centrifuge.v1.QueuePolicy
-	14, // 8: centrifuge.v1.MovedPolicy.time:type_name -> google.protobuf.Timestamp
-	15, // 9: centrifuge.v1.MovedTransaction.state:type_name -> centrifuge.v1.TransactionState
-	14, // 10: centrifuge.v1.MovedTransaction.time:type_name -> google.protobuf.Timestamp
-	14, // 11: centrifuge.v1.MovedTransaction.deadline:type_name -> google.protobuf.Timestamp
-	0,  // 12: centrifuge.v1.DirectorService.Status:input_type -> centrifuge.v1.DirectorServiceStatusRequest
-	3,  // 13: centrifuge.v1.DirectorService.Cycle:input_type -> centrifuge.v1.DirectorServiceCycleRequest
-	5,  // 14: centrifuge.v1.DirectorService.Accept:input_type -> centrifuge.v1.AcceptRequest
-	1,  // 15: centrifuge.v1.DirectorService.Status:output_type -> centrifuge.v1.DirectorServiceStatusResponse
-	4,  // 16: centrifuge.v1.DirectorService.Cycle:output_type -> centrifuge.v1.DirectorServiceCycleResponse
-	6,  // 17: centrifuge.v1.DirectorService.Accept:output_type -> centrifuge.v1.AcceptResponse
-	15, // [15:18] is the sub-list for method output_type
-	12, // [12:15] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	24, // 5: centrifuge.v1.MovedJob.job:type_name -> centrifuge.v1.Job
+	25, // 6: centrifuge.v1.MovedJob.transitions:type_name -> centrifuge.v1.Transition
+	26, // 7: centrifuge.v1.MovedPolicy.policy:type_name -> centrifuge.v1.QueuePolicy
+	27, // 8: centrifuge.v1.MovedPolicy.time:type_name -> google.protobuf.Timestamp
+	28, // 9: centrifuge.v1.MovedTransaction.state:type_name -> centrifuge.v1.TransactionState
+	27, // 10: centrifuge.v1.MovedTransaction.time:type_name -> google.protobuf.Timestamp
+	27, // 11: centrifuge.v1.MovedTransaction.deadline:type_name -> google.protobuf.Timestamp
+	29, // 12: centrifuge.v1.SurveyRequest.selector:type_name -> centrifuge.v1.QueueSelector
+	29, // 13: centrifuge.v1.SurveyRequest.after:type_name -> centrifuge.v1.QueueSelector
+	30, // 14: centrifuge.v1.SurveyRequest.expiring_within:type_name -> google.protobuf.Duration
+	31, // 15: centrifuge.v1.SurveyResponse.queues:type_name -> centrifuge.v1.Queue
+	32, // 16: centrifuge.v1.SurveyResponse.destinations:type_name -> centrifuge.v1.Destination
+	33, // 17: centrifuge.v1.SurveyResponse.ledgers:type_name -> centrifuge.v1.QueueLedger
+	8,  // 18: centrifuge.v1.SurveyResponse.said:type_name -> centrifuge.v1.MovedPolicy
+	27, // 19: centrifuge.v1.SurveyResponse.oldest:type_name -> google.protobuf.Timestamp
+	8,  // 20: centrifuge.v1.PoliciesResponse.policies:type_name -> centrifuge.v1.MovedPolicy
+	8,  // 21: centrifuge.v1.LearnRequest.policies:type_name -> centrifuge.v1.MovedPolicy
+	8,  // 22: centrifuge.v1.LearnResponse.later:type_name -> centrifuge.v1.MovedPolicy
+	29, // 23: centrifuge.v1.OrderRequest.selector:type_name -> centrifuge.v1.QueueSelector
+	34, // 24: centrifuge.v1.DirectorServiceSearchRequest.search:type_name -> centrifuge.v1.SearchRequest
+	30, // 25: centrifuge.v1.DirectorServiceSearchRequest.budget:type_name -> google.protobuf.Duration
+	35, // 26: centrifuge.v1.DirectorServiceSearchResponse.page:type_name -> centrifuge.v1.SearchResponse
+	36, // 27: centrifuge.v1.WatchResponse.alerts:type_name -> centrifuge.v1.Alert
+	22, // 28: centrifuge.v1.WatchResponse.streaks:type_name -> centrifuge.v1.Streak
+	27, // 29: centrifuge.v1.Streak.since:type_name -> google.protobuf.Timestamp
+	0,  // 30: centrifuge.v1.DirectorService.Status:input_type -> centrifuge.v1.DirectorServiceStatusRequest
+	3,  // 31: centrifuge.v1.DirectorService.Cycle:input_type -> centrifuge.v1.DirectorServiceCycleRequest
+	5,  // 32: centrifuge.v1.DirectorService.Accept:input_type -> centrifuge.v1.AcceptRequest
+	10, // 33: centrifuge.v1.DirectorService.Survey:input_type -> centrifuge.v1.SurveyRequest
+	12, // 34: centrifuge.v1.DirectorService.Policies:input_type -> centrifuge.v1.PoliciesRequest
+	14, // 35: centrifuge.v1.DirectorService.Learn:input_type -> centrifuge.v1.LearnRequest
+	16, // 36: centrifuge.v1.DirectorService.Order:input_type -> centrifuge.v1.OrderRequest
+	18, // 37: centrifuge.v1.DirectorService.Search:input_type -> centrifuge.v1.DirectorServiceSearchRequest
+	20, // 38: centrifuge.v1.DirectorService.Watch:input_type -> centrifuge.v1.WatchRequest
+	1,  // 39: centrifuge.v1.DirectorService.Status:output_type -> centrifuge.v1.DirectorServiceStatusResponse
+	4,  // 40: centrifuge.v1.DirectorService.Cycle:output_type -> centrifuge.v1.DirectorServiceCycleResponse
+	6,  // 41: centrifuge.v1.DirectorService.Accept:output_type -> centrifuge.v1.AcceptResponse
+	11, // 42: centrifuge.v1.DirectorService.Survey:output_type -> centrifuge.v1.SurveyResponse
+	13, // 43: centrifuge.v1.DirectorService.Policies:output_type -> centrifuge.v1.PoliciesResponse
+	15, // 44: centrifuge.v1.DirectorService.Learn:output_type -> centrifuge.v1.LearnResponse
+	17, // 45: centrifuge.v1.DirectorService.Order:output_type -> centrifuge.v1.OrderResponse
+	19, // 46: centrifuge.v1.DirectorService.Search:output_type -> centrifuge.v1.DirectorServiceSearchResponse
+	21, // 47: centrifuge.v1.DirectorService.Watch:output_type -> centrifuge.v1.WatchResponse
+	39, // [39:48] is the sub-list for method output_type
+	30, // [30:39] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_centrifuge_v1_director_proto_init() }
@@ -718,13 +1623,14 @@ func file_centrifuge_v1_director_proto_init() {
 	file_centrifuge_v1_job_proto_init()
 	file_centrifuge_v1_ledger_proto_init()
 	file_centrifuge_v1_queue_proto_init()
+	file_centrifuge_v1_visibility_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_centrifuge_v1_director_proto_rawDesc), len(file_centrifuge_v1_director_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

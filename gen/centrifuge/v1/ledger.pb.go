@@ -96,7 +96,9 @@ type LedgerServiceGetResponse struct {
 	// With verify: what the recount found.
 	Recounted *Ledger `protobuf:"bytes,3,opt,name=recounted,proto3" json:"recounted,omitempty"`
 	// With by_queue: the ledger of each queue, by destination and source.
-	Queues        []*QueueLedger `protobuf:"bytes,4,rep,name=queues,proto3" json:"queues,omitempty"`
+	Queues []*QueueLedger `protobuf:"bytes,4,rep,name=queues,proto3" json:"queues,omitempty"`
+	// What is missing in these counts: of a fleet, whose jobs nobody could count.
+	Missing       []*Missing `protobuf:"bytes,5,rep,name=missing,proto3" json:"missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -155,6 +157,13 @@ func (x *LedgerServiceGetResponse) GetRecounted() *Ledger {
 func (x *LedgerServiceGetResponse) GetQueues() []*QueueLedger {
 	if x != nil {
 		return x.Queues
+	}
+	return nil
+}
+
+func (x *LedgerServiceGetResponse) GetMissing() []*Missing {
+	if x != nil {
+		return x.Missing
 	}
 	return nil
 }
@@ -358,12 +367,13 @@ const file_centrifuge_v1_ledger_proto_rawDesc = "" +
 	"\x17LedgerServiceGetRequest\x12\x16\n" +
 	"\x06verify\x18\x01 \x01(\bR\x06verify\x12\x19\n" +
 	"\bby_queue\x18\x02 \x01(\bR\abyQueue\x128\n" +
-	"\bselector\x18\x03 \x01(\v2\x1c.centrifuge.v1.QueueSelectorR\bselector\"\xcc\x01\n" +
+	"\bselector\x18\x03 \x01(\v2\x1c.centrifuge.v1.QueueSelectorR\bselector\"\xfe\x01\n" +
 	"\x18LedgerServiceGetResponse\x12+\n" +
 	"\x05total\x18\x01 \x01(\v2\x15.centrifuge.v1.LedgerR\x05total\x12\x1a\n" +
 	"\bbalanced\x18\x02 \x01(\bR\bbalanced\x123\n" +
 	"\trecounted\x18\x03 \x01(\v2\x15.centrifuge.v1.LedgerR\trecounted\x122\n" +
-	"\x06queues\x18\x04 \x03(\v2\x1a.centrifuge.v1.QueueLedgerR\x06queues\"\xc0\x02\n" +
+	"\x06queues\x18\x04 \x03(\v2\x1a.centrifuge.v1.QueueLedgerR\x06queues\x120\n" +
+	"\amissing\x18\x05 \x03(\v2\x16.centrifuge.v1.MissingR\amissing\"\xc0\x02\n" +
 	"\x06Ledger\x12\x1a\n" +
 	"\baccepted\x18\x01 \x01(\x03R\baccepted\x12\x1c\n" +
 	"\tsucceeded\x18\x02 \x01(\x03R\tsucceeded\x12\x1c\n" +
@@ -402,20 +412,22 @@ var file_centrifuge_v1_ledger_proto_goTypes = []any{
 	(*Ledger)(nil),                   // 2: centrifuge.v1.Ledger
 	(*QueueLedger)(nil),              // 3: centrifuge.v1.QueueLedger
 	(*QueueSelector)(nil),            // 4: centrifuge.v1.QueueSelector
+	(*Missing)(nil),                  // 5: centrifuge.v1.Missing
 }
 var file_centrifuge_v1_ledger_proto_depIdxs = []int32{
 	4, // 0: centrifuge.v1.LedgerServiceGetRequest.selector:type_name -> centrifuge.v1.QueueSelector
 	2, // 1: centrifuge.v1.LedgerServiceGetResponse.total:type_name -> centrifuge.v1.Ledger
 	2, // 2: centrifuge.v1.LedgerServiceGetResponse.recounted:type_name -> centrifuge.v1.Ledger
 	3, // 3: centrifuge.v1.LedgerServiceGetResponse.queues:type_name -> centrifuge.v1.QueueLedger
-	2, // 4: centrifuge.v1.QueueLedger.ledger:type_name -> centrifuge.v1.Ledger
-	0, // 5: centrifuge.v1.LedgerService.Get:input_type -> centrifuge.v1.LedgerServiceGetRequest
-	1, // 6: centrifuge.v1.LedgerService.Get:output_type -> centrifuge.v1.LedgerServiceGetResponse
-	6, // [6:7] is the sub-list for method output_type
-	5, // [5:6] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	5, // 4: centrifuge.v1.LedgerServiceGetResponse.missing:type_name -> centrifuge.v1.Missing
+	2, // 5: centrifuge.v1.QueueLedger.ledger:type_name -> centrifuge.v1.Ledger
+	0, // 6: centrifuge.v1.LedgerService.Get:input_type -> centrifuge.v1.LedgerServiceGetRequest
+	1, // 7: centrifuge.v1.LedgerService.Get:output_type -> centrifuge.v1.LedgerServiceGetResponse
+	7, // [7:8] is the sub-list for method output_type
+	6, // [6:7] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_centrifuge_v1_ledger_proto_init() }

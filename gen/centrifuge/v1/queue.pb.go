@@ -149,6 +149,8 @@ type QueueServiceListResponse struct {
 	Queues []*Queue `protobuf:"bytes,1,rep,name=queues,proto3" json:"queues,omitempty"`
 	// For the page after this; empty if this is the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// What is missing in the figures.
+	Missing       []*Missing `protobuf:"bytes,3,rep,name=missing,proto3" json:"missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -197,7 +199,79 @@ func (x *QueueServiceListResponse) GetNextPageToken() string {
 	return ""
 }
 
-// Queue is a virtual queue as it is now.
+func (x *QueueServiceListResponse) GetMissing() []*Missing {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
+// Missing is a part of a fleet that an answer does not speak for, or that an order did
+// not reach.
+type Missing struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The Director's name; empty if it is only known what is missing.
+	Director string `protobuf:"bytes,1,opt,name=director,proto3" json:"director,omitempty"`
+	// The JobDB whose jobs are missing; empty if it is whatever the Director has.
+	Jobdb string `protobuf:"bytes,2,opt,name=jobdb,proto3" json:"jobdb,omitempty"`
+	// Why.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Missing) Reset() {
+	*x = Missing{}
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Missing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Missing) ProtoMessage() {}
+
+func (x *Missing) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Missing.ProtoReflect.Descriptor instead.
+func (*Missing) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Missing) GetDirector() string {
+	if x != nil {
+		return x.Director
+	}
+	return ""
+}
+
+func (x *Missing) GetJobdb() string {
+	if x != nil {
+		return x.Jobdb
+	}
+	return ""
+}
+
+func (x *Missing) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Queue is a virtual queue as it is now, over all Directors that have jobs of it.
 type Queue struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who sends.
@@ -210,22 +284,27 @@ type Queue struct {
 	Waiting int64 `protobuf:"varint,4,opt,name=waiting,proto3" json:"waiting,omitempty"`
 	// Requests under way.
 	InFlight int64 `protobuf:"varint,5,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
-	// How many requests the outage controller lets be under way at once.
+	// How many requests the outage controllers let be under way at once.
 	Limit int64 `protobuf:"varint,6,opt,name=limit,proto3" json:"limit,omitempty"`
-	// closed: sending; open: held after a run of failures; half_open: probing.
+	// closed: sending; open: held after a run of failures; half_open: probing. The worst
+	// that a Director has.
 	Breaker string `protobuf:"bytes,7,opt,name=breaker,proto3" json:"breaker,omitempty"`
-	// Until when the queue is held, by its breaker or by Retry-After.
+	// Until when the queue is held, by its breaker or by Retry-After, at the Director
+	// that holds it longest.
 	HeldUntil *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=held_until,json=heldUntil,proto3" json:"held_until,omitempty"`
 	// The policy in force, merged from the queue's own, its source's and its
 	// destination's.
-	Policy        *QueuePolicy `protobuf:"bytes,9,opt,name=policy,proto3" json:"policy,omitempty"`
+	Policy *QueuePolicy `protobuf:"bytes,9,opt,name=policy,proto3" json:"policy,omitempty"`
+	// What each Director has of it, if a listing selects one queue and there are several
+	// Directors.
+	Holders       []*Holder `protobuf:"bytes,10,rep,name=holders,proto3" json:"holders,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Queue) Reset() {
 	*x = Queue{}
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[3]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -237,7 +316,7 @@ func (x *Queue) String() string {
 func (*Queue) ProtoMessage() {}
 
 func (x *Queue) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[3]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -250,7 +329,7 @@ func (x *Queue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Queue.ProtoReflect.Descriptor instead.
 func (*Queue) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{3}
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Queue) GetSource() string {
@@ -316,6 +395,113 @@ func (x *Queue) GetPolicy() *QueuePolicy {
 	return nil
 }
 
+func (x *Queue) GetHolders() []*Holder {
+	if x != nil {
+		return x.Holders
+	}
+	return nil
+}
+
+// Holder is what one Director has of a queue. Its fields are as in Queue.
+type Holder struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The Director's name.
+	Director string `protobuf:"bytes,1,opt,name=director,proto3" json:"director,omitempty"`
+	// Jobs that may be sent.
+	Ready int64 `protobuf:"varint,2,opt,name=ready,proto3" json:"ready,omitempty"`
+	// Jobs that wait.
+	Waiting int64 `protobuf:"varint,3,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	// Requests under way.
+	InFlight int64 `protobuf:"varint,4,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	// How many may be.
+	Limit int64 `protobuf:"varint,5,opt,name=limit,proto3" json:"limit,omitempty"`
+	// The state of its breaker.
+	Breaker string `protobuf:"bytes,6,opt,name=breaker,proto3" json:"breaker,omitempty"`
+	// Until when it holds the queue.
+	HeldUntil     *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=held_until,json=heldUntil,proto3" json:"held_until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Holder) Reset() {
+	*x = Holder{}
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Holder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Holder) ProtoMessage() {}
+
+func (x *Holder) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Holder.ProtoReflect.Descriptor instead.
+func (*Holder) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Holder) GetDirector() string {
+	if x != nil {
+		return x.Director
+	}
+	return ""
+}
+
+func (x *Holder) GetReady() int64 {
+	if x != nil {
+		return x.Ready
+	}
+	return 0
+}
+
+func (x *Holder) GetWaiting() int64 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
+func (x *Holder) GetInFlight() int64 {
+	if x != nil {
+		return x.InFlight
+	}
+	return 0
+}
+
+func (x *Holder) GetLimit() int64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *Holder) GetBreaker() string {
+	if x != nil {
+		return x.Breaker
+	}
+	return ""
+}
+
+func (x *Holder) GetHeldUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.HeldUntil
+	}
+	return nil
+}
+
 // ListDestinationsRequest asks for a page of destinations.
 type ListDestinationsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -329,7 +515,7 @@ type ListDestinationsRequest struct {
 
 func (x *ListDestinationsRequest) Reset() {
 	*x = ListDestinationsRequest{}
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[4]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -341,7 +527,7 @@ func (x *ListDestinationsRequest) String() string {
 func (*ListDestinationsRequest) ProtoMessage() {}
 
 func (x *ListDestinationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[4]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -354,7 +540,7 @@ func (x *ListDestinationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDestinationsRequest.ProtoReflect.Descriptor instead.
 func (*ListDestinationsRequest) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{4}
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListDestinationsRequest) GetPageSize() int32 {
@@ -378,13 +564,15 @@ type ListDestinationsResponse struct {
 	Destinations []*Destination `protobuf:"bytes,1,rep,name=destinations,proto3" json:"destinations,omitempty"`
 	// For the page after this; empty if this is the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// What is missing in the figures.
+	Missing       []*Missing `protobuf:"bytes,3,rep,name=missing,proto3" json:"missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListDestinationsResponse) Reset() {
 	*x = ListDestinationsResponse{}
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[5]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -396,7 +584,7 @@ func (x *ListDestinationsResponse) String() string {
 func (*ListDestinationsResponse) ProtoMessage() {}
 
 func (x *ListDestinationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[5]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -409,7 +597,7 @@ func (x *ListDestinationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDestinationsResponse.ProtoReflect.Descriptor instead.
 func (*ListDestinationsResponse) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{5}
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListDestinationsResponse) GetDestinations() []*Destination {
@@ -426,12 +614,19 @@ func (x *ListDestinationsResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *ListDestinationsResponse) GetMissing() []*Missing {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
 // Destination is a destination as a whole, over all its queues, as it is now.
 type Destination struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its name.
 	Destination string `protobuf:"bytes,1,opt,name=destination,proto3" json:"destination,omitempty"`
-	// Queues that it has.
+	// Queues that it has; of several Directors, at the one that has the most.
 	Queues int64 `protobuf:"varint,2,opt,name=queues,proto3" json:"queues,omitempty"`
 	// Requests under way.
 	InFlight int64 `protobuf:"varint,3,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
@@ -449,7 +644,7 @@ type Destination struct {
 
 func (x *Destination) Reset() {
 	*x = Destination{}
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[6]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -461,7 +656,7 @@ func (x *Destination) String() string {
 func (*Destination) ProtoMessage() {}
 
 func (x *Destination) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[6]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -474,7 +669,7 @@ func (x *Destination) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Destination.ProtoReflect.Descriptor instead.
 func (*Destination) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{6}
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Destination) GetDestination() string {
@@ -537,7 +732,7 @@ type GetPolicyRequest struct {
 
 func (x *GetPolicyRequest) Reset() {
 	*x = GetPolicyRequest{}
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[7]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -549,7 +744,7 @@ func (x *GetPolicyRequest) String() string {
 func (*GetPolicyRequest) ProtoMessage() {}
 
 func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[7]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -562,7 +757,7 @@ func (x *GetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*GetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{7}
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetPolicyRequest) GetSelector() *QueueSelector {
@@ -575,15 +770,17 @@ func (x *GetPolicyRequest) GetSelector() *QueueSelector {
 // GetPolicyResponse is a policy.
 type GetPolicyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The policy; empty if nothing was said.
-	Policy        *QueuePolicy `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
+	// The policy; empty if nothing was said. Of what Directors know, the latest.
+	Policy *QueuePolicy `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
+	// Who was not asked.
+	Missing       []*Missing `protobuf:"bytes,2,rep,name=missing,proto3" json:"missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetPolicyResponse) Reset() {
 	*x = GetPolicyResponse{}
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[8]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -595,7 +792,7 @@ func (x *GetPolicyResponse) String() string {
 func (*GetPolicyResponse) ProtoMessage() {}
 
 func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[8]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -608,7 +805,7 @@ func (x *GetPolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPolicyResponse.ProtoReflect.Descriptor instead.
 func (*GetPolicyResponse) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{8}
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetPolicyResponse) GetPolicy() *QueuePolicy {
@@ -618,7 +815,16 @@ func (x *GetPolicyResponse) GetPolicy() *QueuePolicy {
 	return nil
 }
 
-// QueuePolicy is what an operator says of queues. Zero fields leave the default.
+func (x *GetPolicyResponse) GetMissing() []*Missing {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
+}
+
+// QueuePolicy is what an operator says of queues. Zero fields leave the default. In a
+// fleet each Director keeps to its share of rate, burst and concurrency: to one of as
+// many parts as there are Directors.
 type QueuePolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Nothing is sent while true; jobs are accepted and expire all the same.
@@ -641,7 +847,7 @@ type QueuePolicy struct {
 
 func (x *QueuePolicy) Reset() {
 	*x = QueuePolicy{}
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[9]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -653,7 +859,7 @@ func (x *QueuePolicy) String() string {
 func (*QueuePolicy) ProtoMessage() {}
 
 func (x *QueuePolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[9]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -666,7 +872,7 @@ func (x *QueuePolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueuePolicy.ProtoReflect.Descriptor instead.
 func (*QueuePolicy) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{9}
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *QueuePolicy) GetPaused() bool {
@@ -731,7 +937,7 @@ type SetPolicyRequest struct {
 
 func (x *SetPolicyRequest) Reset() {
 	*x = SetPolicyRequest{}
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[10]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -743,7 +949,7 @@ func (x *SetPolicyRequest) String() string {
 func (*SetPolicyRequest) ProtoMessage() {}
 
 func (x *SetPolicyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[10]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -756,7 +962,7 @@ func (x *SetPolicyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPolicyRequest.ProtoReflect.Descriptor instead.
 func (*SetPolicyRequest) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{10}
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SetPolicyRequest) GetSelector() *QueueSelector {
@@ -775,14 +981,18 @@ func (x *SetPolicyRequest) GetPolicy() *QueuePolicy {
 
 // SetPolicyResponse says that the policy is in force.
 type SetPolicyResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At how many Directors it is.
+	Directors int32 `protobuf:"varint,1,opt,name=directors,proto3" json:"directors,omitempty"`
+	// Those that could not be told. They learn of it when they can be reached.
+	Missing       []*Missing `protobuf:"bytes,2,rep,name=missing,proto3" json:"missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SetPolicyResponse) Reset() {
 	*x = SetPolicyResponse{}
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[11]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -794,7 +1004,7 @@ func (x *SetPolicyResponse) String() string {
 func (*SetPolicyResponse) ProtoMessage() {}
 
 func (x *SetPolicyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[11]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -807,7 +1017,21 @@ func (x *SetPolicyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPolicyResponse.ProtoReflect.Descriptor instead.
 func (*SetPolicyResponse) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{11}
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *SetPolicyResponse) GetDirectors() int32 {
+	if x != nil {
+		return x.Directors
+	}
+	return 0
+}
+
+func (x *SetPolicyResponse) GetMissing() []*Missing {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
 }
 
 // RetryRequest makes waiting jobs due.
@@ -821,7 +1045,7 @@ type RetryRequest struct {
 
 func (x *RetryRequest) Reset() {
 	*x = RetryRequest{}
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[12]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -833,7 +1057,7 @@ func (x *RetryRequest) String() string {
 func (*RetryRequest) ProtoMessage() {}
 
 func (x *RetryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[12]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -846,7 +1070,7 @@ func (x *RetryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryRequest.ProtoReflect.Descriptor instead.
 func (*RetryRequest) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{12}
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RetryRequest) GetSelector() *QueueSelector {
@@ -860,14 +1084,18 @@ func (x *RetryRequest) GetSelector() *QueueSelector {
 type RetryResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Jobs made due.
-	Jobs          int64 `protobuf:"varint,1,opt,name=jobs,proto3" json:"jobs,omitempty"`
+	Jobs int64 `protobuf:"varint,1,opt,name=jobs,proto3" json:"jobs,omitempty"`
+	// At how many Directors.
+	Directors int32 `protobuf:"varint,2,opt,name=directors,proto3" json:"directors,omitempty"`
+	// Those that could not be told. The call may be repeated.
+	Missing       []*Missing `protobuf:"bytes,3,rep,name=missing,proto3" json:"missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RetryResponse) Reset() {
 	*x = RetryResponse{}
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[13]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -879,7 +1107,7 @@ func (x *RetryResponse) String() string {
 func (*RetryResponse) ProtoMessage() {}
 
 func (x *RetryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[13]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -892,7 +1120,7 @@ func (x *RetryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryResponse.ProtoReflect.Descriptor instead.
 func (*RetryResponse) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{13}
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RetryResponse) GetJobs() int64 {
@@ -900,6 +1128,20 @@ func (x *RetryResponse) GetJobs() int64 {
 		return x.Jobs
 	}
 	return 0
+}
+
+func (x *RetryResponse) GetDirectors() int32 {
+	if x != nil {
+		return x.Directors
+	}
+	return 0
+}
+
+func (x *RetryResponse) GetMissing() []*Missing {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
 }
 
 // ExpireRequest archives unfinished jobs.
@@ -913,7 +1155,7 @@ type ExpireRequest struct {
 
 func (x *ExpireRequest) Reset() {
 	*x = ExpireRequest{}
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[14]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -925,7 +1167,7 @@ func (x *ExpireRequest) String() string {
 func (*ExpireRequest) ProtoMessage() {}
 
 func (x *ExpireRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[14]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -938,7 +1180,7 @@ func (x *ExpireRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExpireRequest.ProtoReflect.Descriptor instead.
 func (*ExpireRequest) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{14}
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ExpireRequest) GetSelector() *QueueSelector {
@@ -952,14 +1194,18 @@ func (x *ExpireRequest) GetSelector() *QueueSelector {
 type ExpireResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Jobs on their way to the archive.
-	Jobs          int64 `protobuf:"varint,1,opt,name=jobs,proto3" json:"jobs,omitempty"`
+	Jobs int64 `protobuf:"varint,1,opt,name=jobs,proto3" json:"jobs,omitempty"`
+	// At how many Directors.
+	Directors int32 `protobuf:"varint,2,opt,name=directors,proto3" json:"directors,omitempty"`
+	// Those that could not be told. The call may be repeated.
+	Missing       []*Missing `protobuf:"bytes,3,rep,name=missing,proto3" json:"missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExpireResponse) Reset() {
 	*x = ExpireResponse{}
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[15]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -971,7 +1217,7 @@ func (x *ExpireResponse) String() string {
 func (*ExpireResponse) ProtoMessage() {}
 
 func (x *ExpireResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_queue_proto_msgTypes[15]
+	mi := &file_centrifuge_v1_queue_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -984,7 +1230,7 @@ func (x *ExpireResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExpireResponse.ProtoReflect.Descriptor instead.
 func (*ExpireResponse) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{15}
+	return file_centrifuge_v1_queue_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ExpireResponse) GetJobs() int64 {
@@ -992,6 +1238,20 @@ func (x *ExpireResponse) GetJobs() int64 {
 		return x.Jobs
 	}
 	return 0
+}
+
+func (x *ExpireResponse) GetDirectors() int32 {
+	if x != nil {
+		return x.Directors
+	}
+	return 0
+}
+
+func (x *ExpireResponse) GetMissing() []*Missing {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
 }
 
 var File_centrifuge_v1_queue_proto protoreflect.FileDescriptor
@@ -1006,10 +1266,15 @@ const file_centrifuge_v1_queue_proto_rawDesc = "" +
 	"\bselector\x18\x01 \x01(\v2\x1c.centrifuge.v1.QueueSelectorR\bselector\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"p\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"\xa2\x01\n" +
 	"\x18QueueServiceListResponse\x12,\n" +
 	"\x06queues\x18\x01 \x03(\v2\x14.centrifuge.v1.QueueR\x06queues\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xad\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x120\n" +
+	"\amissing\x18\x03 \x03(\v2\x16.centrifuge.v1.MissingR\amissing\"S\n" +
+	"\aMissing\x12\x1a\n" +
+	"\bdirector\x18\x01 \x01(\tR\bdirector\x12\x14\n" +
+	"\x05jobdb\x18\x02 \x01(\tR\x05jobdb\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xde\x02\n" +
 	"\x05Queue\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12 \n" +
 	"\vdestination\x18\x02 \x01(\tR\vdestination\x12\x14\n" +
@@ -1020,14 +1285,26 @@ const file_centrifuge_v1_queue_proto_rawDesc = "" +
 	"\abreaker\x18\a \x01(\tR\abreaker\x129\n" +
 	"\n" +
 	"held_until\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\theldUntil\x122\n" +
-	"\x06policy\x18\t \x01(\v2\x1a.centrifuge.v1.QueuePolicyR\x06policy\"U\n" +
+	"\x06policy\x18\t \x01(\v2\x1a.centrifuge.v1.QueuePolicyR\x06policy\x12/\n" +
+	"\aholders\x18\n" +
+	" \x03(\v2\x15.centrifuge.v1.HolderR\aholders\"\xdc\x01\n" +
+	"\x06Holder\x12\x1a\n" +
+	"\bdirector\x18\x01 \x01(\tR\bdirector\x12\x14\n" +
+	"\x05ready\x18\x02 \x01(\x03R\x05ready\x12\x18\n" +
+	"\awaiting\x18\x03 \x01(\x03R\awaiting\x12\x1b\n" +
+	"\tin_flight\x18\x04 \x01(\x03R\binFlight\x12\x14\n" +
+	"\x05limit\x18\x05 \x01(\x03R\x05limit\x12\x18\n" +
+	"\abreaker\x18\x06 \x01(\tR\abreaker\x129\n" +
+	"\n" +
+	"held_until\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\theldUntil\"U\n" +
 	"\x17ListDestinationsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\"\x82\x01\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"\xb4\x01\n" +
 	"\x18ListDestinationsResponse\x12>\n" +
 	"\fdestinations\x18\x01 \x03(\v2\x1a.centrifuge.v1.DestinationR\fdestinations\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x83\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x120\n" +
+	"\amissing\x18\x03 \x03(\v2\x16.centrifuge.v1.MissingR\amissing\"\x83\x02\n" +
 	"\vDestination\x12 \n" +
 	"\vdestination\x18\x01 \x01(\tR\vdestination\x12\x16\n" +
 	"\x06queues\x18\x02 \x01(\x03R\x06queues\x12\x1b\n" +
@@ -1038,9 +1315,10 @@ const file_centrifuge_v1_queue_proto_rawDesc = "" +
 	"held_until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\theldUntil\x122\n" +
 	"\x06policy\x18\a \x01(\v2\x1a.centrifuge.v1.QueuePolicyR\x06policy\"L\n" +
 	"\x10GetPolicyRequest\x128\n" +
-	"\bselector\x18\x01 \x01(\v2\x1c.centrifuge.v1.QueueSelectorR\bselector\"G\n" +
+	"\bselector\x18\x01 \x01(\v2\x1c.centrifuge.v1.QueueSelectorR\bselector\"y\n" +
 	"\x11GetPolicyResponse\x122\n" +
-	"\x06policy\x18\x01 \x01(\v2\x1a.centrifuge.v1.QueuePolicyR\x06policy\"\xe2\x01\n" +
+	"\x06policy\x18\x01 \x01(\v2\x1a.centrifuge.v1.QueuePolicyR\x06policy\x120\n" +
+	"\amissing\x18\x02 \x03(\v2\x16.centrifuge.v1.MissingR\amissing\"\xe2\x01\n" +
 	"\vQueuePolicy\x12\x16\n" +
 	"\x06paused\x18\x01 \x01(\bR\x06paused\x12\x12\n" +
 	"\x04rate\x18\x02 \x01(\x01R\x04rate\x12\x14\n" +
@@ -1051,16 +1329,22 @@ const file_centrifuge_v1_queue_proto_rawDesc = "" +
 	"\x05retry\x18\a \x01(\v2\x1a.centrifuge.v1.RetryPolicyR\x05retry\"\x80\x01\n" +
 	"\x10SetPolicyRequest\x128\n" +
 	"\bselector\x18\x01 \x01(\v2\x1c.centrifuge.v1.QueueSelectorR\bselector\x122\n" +
-	"\x06policy\x18\x02 \x01(\v2\x1a.centrifuge.v1.QueuePolicyR\x06policy\"\x13\n" +
-	"\x11SetPolicyResponse\"H\n" +
+	"\x06policy\x18\x02 \x01(\v2\x1a.centrifuge.v1.QueuePolicyR\x06policy\"c\n" +
+	"\x11SetPolicyResponse\x12\x1c\n" +
+	"\tdirectors\x18\x01 \x01(\x05R\tdirectors\x120\n" +
+	"\amissing\x18\x02 \x03(\v2\x16.centrifuge.v1.MissingR\amissing\"H\n" +
 	"\fRetryRequest\x128\n" +
-	"\bselector\x18\x01 \x01(\v2\x1c.centrifuge.v1.QueueSelectorR\bselector\"#\n" +
+	"\bselector\x18\x01 \x01(\v2\x1c.centrifuge.v1.QueueSelectorR\bselector\"s\n" +
 	"\rRetryResponse\x12\x12\n" +
-	"\x04jobs\x18\x01 \x01(\x03R\x04jobs\"I\n" +
+	"\x04jobs\x18\x01 \x01(\x03R\x04jobs\x12\x1c\n" +
+	"\tdirectors\x18\x02 \x01(\x05R\tdirectors\x120\n" +
+	"\amissing\x18\x03 \x03(\v2\x16.centrifuge.v1.MissingR\amissing\"I\n" +
 	"\rExpireRequest\x128\n" +
-	"\bselector\x18\x01 \x01(\v2\x1c.centrifuge.v1.QueueSelectorR\bselector\"$\n" +
+	"\bselector\x18\x01 \x01(\v2\x1c.centrifuge.v1.QueueSelectorR\bselector\"t\n" +
 	"\x0eExpireResponse\x12\x12\n" +
-	"\x04jobs\x18\x01 \x01(\x03R\x04jobs2\xf7\x03\n" +
+	"\x04jobs\x18\x01 \x01(\x03R\x04jobs\x12\x1c\n" +
+	"\tdirectors\x18\x02 \x01(\x05R\tdirectors\x120\n" +
+	"\amissing\x18\x03 \x03(\v2\x16.centrifuge.v1.MissingR\amissing2\xf7\x03\n" +
 	"\fQueueService\x12W\n" +
 	"\x04List\x12&.centrifuge.v1.QueueServiceListRequest\x1a'.centrifuge.v1.QueueServiceListResponse\x12c\n" +
 	"\x10ListDestinations\x12&.centrifuge.v1.ListDestinationsRequest\x1a'.centrifuge.v1.ListDestinationsResponse\x12N\n" +
@@ -1081,59 +1365,69 @@ func file_centrifuge_v1_queue_proto_rawDescGZIP() []byte {
 	return file_centrifuge_v1_queue_proto_rawDescData
 }
 
-var file_centrifuge_v1_queue_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_centrifuge_v1_queue_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_centrifuge_v1_queue_proto_goTypes = []any{
 	(*QueueSelector)(nil),            // 0: centrifuge.v1.QueueSelector
 	(*QueueServiceListRequest)(nil),  // 1: centrifuge.v1.QueueServiceListRequest
 	(*QueueServiceListResponse)(nil), // 2: centrifuge.v1.QueueServiceListResponse
-	(*Queue)(nil),                    // 3: centrifuge.v1.Queue
-	(*ListDestinationsRequest)(nil),  // 4: centrifuge.v1.ListDestinationsRequest
-	(*ListDestinationsResponse)(nil), // 5: centrifuge.v1.ListDestinationsResponse
-	(*Destination)(nil),              // 6: centrifuge.v1.Destination
-	(*GetPolicyRequest)(nil),         // 7: centrifuge.v1.GetPolicyRequest
-	(*GetPolicyResponse)(nil),        // 8: centrifuge.v1.GetPolicyResponse
-	(*QueuePolicy)(nil),              // 9: centrifuge.v1.QueuePolicy
-	(*SetPolicyRequest)(nil),         // 10: centrifuge.v1.SetPolicyRequest
-	(*SetPolicyResponse)(nil),        // 11: centrifuge.v1.SetPolicyResponse
-	(*RetryRequest)(nil),             // 12: centrifuge.v1.RetryRequest
-	(*RetryResponse)(nil),            // 13: centrifuge.v1.RetryResponse
-	(*ExpireRequest)(nil),            // 14: centrifuge.v1.ExpireRequest
-	(*ExpireResponse)(nil),           // 15: centrifuge.v1.ExpireResponse
-	(*timestamppb.Timestamp)(nil),    // 16: google.protobuf.Timestamp
-	(*RetryPolicy)(nil),              // 17: centrifuge.v1.RetryPolicy
+	(*Missing)(nil),                  // 3: centrifuge.v1.Missing
+	(*Queue)(nil),                    // 4: centrifuge.v1.Queue
+	(*Holder)(nil),                   // 5: centrifuge.v1.Holder
+	(*ListDestinationsRequest)(nil),  // 6: centrifuge.v1.ListDestinationsRequest
+	(*ListDestinationsResponse)(nil), // 7: centrifuge.v1.ListDestinationsResponse
+	(*Destination)(nil),              // 8: centrifuge.v1.Destination
+	(*GetPolicyRequest)(nil),         // 9: centrifuge.v1.GetPolicyRequest
+	(*GetPolicyResponse)(nil),        // 10: centrifuge.v1.GetPolicyResponse
+	(*QueuePolicy)(nil),              // 11: centrifuge.v1.QueuePolicy
+	(*SetPolicyRequest)(nil),         // 12: centrifuge.v1.SetPolicyRequest
+	(*SetPolicyResponse)(nil),        // 13: centrifuge.v1.SetPolicyResponse
+	(*RetryRequest)(nil),             // 14: centrifuge.v1.RetryRequest
+	(*RetryResponse)(nil),            // 15: centrifuge.v1.RetryResponse
+	(*ExpireRequest)(nil),            // 16: centrifuge.v1.ExpireRequest
+	(*ExpireResponse)(nil),           // 17: centrifuge.v1.ExpireResponse
+	(*timestamppb.Timestamp)(nil),    // 18: google.protobuf.Timestamp
+	(*RetryPolicy)(nil),              // 19: centrifuge.v1.RetryPolicy
 }
 var file_centrifuge_v1_queue_proto_depIdxs = []int32{
 	0,  // 0: centrifuge.v1.QueueServiceListRequest.selector:type_name -> centrifuge.v1.QueueSelector
-	3,  // 1: centrifuge.v1.QueueServiceListResponse.queues:type_name -> centrifuge.v1.Queue
-	16, // 2: centrifuge.v1.Queue.held_until:type_name -> google.protobuf.Timestamp
-	9,  // 3: centrifuge.v1.Queue.policy:type_name -> centrifuge.v1.QueuePolicy
-	6,  // 4: centrifuge.v1.ListDestinationsResponse.destinations:type_name -> centrifuge.v1.Destination
-	16, // 5: centrifuge.v1.Destination.held_until:type_name -> google.protobuf.Timestamp
-	9,  // 6: centrifuge.v1.Destination.policy:type_name -> centrifuge.v1.QueuePolicy
-	0,  // 7: centrifuge.v1.GetPolicyRequest.selector:type_name -> centrifuge.v1.QueueSelector
-	9,  // 8: centrifuge.v1.GetPolicyResponse.policy:type_name -> centrifuge.v1.QueuePolicy
-	17, // 9: centrifuge.v1.QueuePolicy.retry:type_name -> centrifuge.v1.RetryPolicy
-	0,  // 10: centrifuge.v1.SetPolicyRequest.selector:type_name -> centrifuge.v1.QueueSelector
-	9,  // 11: centrifuge.v1.SetPolicyRequest.policy:type_name -> centrifuge.v1.QueuePolicy
-	0,  // 12: centrifuge.v1.RetryRequest.selector:type_name -> centrifuge.v1.QueueSelector
-	0,  // 13: centrifuge.v1.ExpireRequest.selector:type_name -> centrifuge.v1.QueueSelector
-	1,  // 14: centrifuge.v1.QueueService.List:input_type -> centrifuge.v1.QueueServiceListRequest
-	4,  // 15: centrifuge.v1.QueueService.ListDestinations:input_type -> centrifuge.v1.ListDestinationsRequest
-	7,  // 16: centrifuge.v1.QueueService.GetPolicy:input_type -> centrifuge.v1.GetPolicyRequest
-	10, // 17: centrifuge.v1.QueueService.SetPolicy:input_type -> centrifuge.v1.SetPolicyRequest
-	12, // 18: centrifuge.v1.QueueService.Retry:input_type -> centrifuge.v1.RetryRequest
-	14, // 19: centrifuge.v1.QueueService.Expire:input_type -> centrifuge.v1.ExpireRequest
-	2,  // 20: centrifuge.v1.QueueService.List:output_type -> centrifuge.v1.QueueServiceListResponse
-	5,  // 21: centrifuge.v1.QueueService.ListDestinations:output_type -> centrifuge.v1.ListDestinationsResponse
-	8,  // 22: centrifuge.v1.QueueService.GetPolicy:output_type -> centrifuge.v1.GetPolicyResponse
-	11, // 23: centrifuge.v1.QueueService.SetPolicy:output_type -> centrifuge.v1.SetPolicyResponse
-	13, // 24: centrifuge.v1.QueueService.Retry:output_type -> centrifuge.v1.RetryResponse
-	15, // 25: centrifuge.v1.QueueService.Expire:output_type -> centrifuge.v1.ExpireResponse
-	20, // [20:26] is the sub-list for method output_type
-	14, // [14:20] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	4,  // 1: centrifuge.v1.QueueServiceListResponse.queues:type_name -> centrifuge.v1.Queue
+	3,  // 2: centrifuge.v1.QueueServiceListResponse.missing:type_name -> centrifuge.v1.Missing
+	18, // 3: centrifuge.v1.Queue.held_until:type_name -> google.protobuf.Timestamp
+	11, // 4: centrifuge.v1.Queue.policy:type_name -> centrifuge.v1.QueuePolicy
+	5,  // 5: centrifuge.v1.Queue.holders:type_name -> centrifuge.v1.Holder
+	18, // 6: centrifuge.v1.Holder.held_until:type_name -> google.protobuf.Timestamp
+	8,  // 7: centrifuge.v1.ListDestinationsResponse.destinations:type_name -> centrifuge.v1.Destination
+	3,  // 8: centrifuge.v1.ListDestinationsResponse.missing:type_name -> centrifuge.v1.Missing
+	18, // 9: centrifuge.v1.Destination.held_until:type_name -> google.protobuf.Timestamp
+	11, // 10: centrifuge.v1.Destination.policy:type_name -> centrifuge.v1.QueuePolicy
+	0,  // 11: centrifuge.v1.GetPolicyRequest.selector:type_name -> centrifuge.v1.QueueSelector
+	11, // 12: centrifuge.v1.GetPolicyResponse.policy:type_name -> centrifuge.v1.QueuePolicy
+	3,  // 13: centrifuge.v1.GetPolicyResponse.missing:type_name -> centrifuge.v1.Missing
+	19, // 14: centrifuge.v1.QueuePolicy.retry:type_name -> centrifuge.v1.RetryPolicy
+	0,  // 15: centrifuge.v1.SetPolicyRequest.selector:type_name -> centrifuge.v1.QueueSelector
+	11, // 16: centrifuge.v1.SetPolicyRequest.policy:type_name -> centrifuge.v1.QueuePolicy
+	3,  // 17: centrifuge.v1.SetPolicyResponse.missing:type_name -> centrifuge.v1.Missing
+	0,  // 18: centrifuge.v1.RetryRequest.selector:type_name -> centrifuge.v1.QueueSelector
+	3,  // 19: centrifuge.v1.RetryResponse.missing:type_name -> centrifuge.v1.Missing
+	0,  // 20: centrifuge.v1.ExpireRequest.selector:type_name -> centrifuge.v1.QueueSelector
+	3,  // 21: centrifuge.v1.ExpireResponse.missing:type_name -> centrifuge.v1.Missing
+	1,  // 22: centrifuge.v1.QueueService.List:input_type -> centrifuge.v1.QueueServiceListRequest
+	6,  // 23: centrifuge.v1.QueueService.ListDestinations:input_type -> centrifuge.v1.ListDestinationsRequest
+	9,  // 24: centrifuge.v1.QueueService.GetPolicy:input_type -> centrifuge.v1.GetPolicyRequest
+	12, // 25: centrifuge.v1.QueueService.SetPolicy:input_type -> centrifuge.v1.SetPolicyRequest
+	14, // 26: centrifuge.v1.QueueService.Retry:input_type -> centrifuge.v1.RetryRequest
+	16, // 27: centrifuge.v1.QueueService.Expire:input_type -> centrifuge.v1.ExpireRequest
+	2,  // 28: centrifuge.v1.QueueService.List:output_type -> centrifuge.v1.QueueServiceListResponse
+	7,  // 29: centrifuge.v1.QueueService.ListDestinations:output_type -> centrifuge.v1.ListDestinationsResponse
+	10, // 30: centrifuge.v1.QueueService.GetPolicy:output_type -> centrifuge.v1.GetPolicyResponse
+	13, // 31: centrifuge.v1.QueueService.SetPolicy:output_type -> centrifuge.v1.SetPolicyResponse
+	15, // 32: centrifuge.v1.QueueService.Retry:output_type -> centrifuge.v1.RetryResponse
+	17, // 33: centrifuge.v1.QueueService.Expire:output_type -> centrifuge.v1.ExpireResponse
+	28, // [28:34] is the sub-list for method output_type
+	22, // [22:28] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_centrifuge_v1_queue_proto_init() }
@@ -1148,7 +1442,7 @@ func file_centrifuge_v1_queue_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_centrifuge_v1_queue_proto_rawDesc), len(file_centrifuge_v1_queue_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

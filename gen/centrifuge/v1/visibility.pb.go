@@ -1626,7 +1626,9 @@ type SearchResponse struct {
 	// It goes on with next_page_token.
 	Cut bool `protobuf:"varint,3,opt,name=cut,proto3" json:"cut,omitempty"`
 	// How many jobs were looked at.
-	Looked        int64 `protobuf:"varint,4,opt,name=looked,proto3" json:"looked,omitempty"`
+	Looked int64 `protobuf:"varint,4,opt,name=looked,proto3" json:"looked,omitempty"`
+	// Whose jobs were not looked at, of the Directors of a fleet.
+	Missing       []*Missing `protobuf:"bytes,5,rep,name=missing,proto3" json:"missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1687,6 +1689,13 @@ func (x *SearchResponse) GetLooked() int64 {
 		return x.Looked
 	}
 	return 0
+}
+
+func (x *SearchResponse) GetMissing() []*Missing {
+	if x != nil {
+		return x.Missing
+	}
+	return nil
 }
 
 // FoundJob is a job as a search shows it.
@@ -2021,7 +2030,7 @@ var File_centrifuge_v1_visibility_proto protoreflect.FileDescriptor
 
 const file_centrifuge_v1_visibility_proto_rawDesc = "" +
 	"\n" +
-	"\x1ecentrifuge/v1/visibility.proto\x12\rcentrifuge.v1\x1a\x17centrifuge/v1/job.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"g\n" +
+	"\x1ecentrifuge/v1/visibility.proto\x12\rcentrifuge.v1\x1a\x17centrifuge/v1/job.proto\x1a\x19centrifuge/v1/queue.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"g\n" +
 	"\tTimeRange\x12.\n" +
 	"\x04from\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
 	"\x02to\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\"L\n" +
@@ -2134,12 +2143,13 @@ const file_centrifuge_v1_visibility_proto_rawDesc = "" +
 	"\tpage_size\x18\t \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\n" +
-	" \x01(\tR\tpageToken\"\x8f\x01\n" +
+	" \x01(\tR\tpageToken\"\xc1\x01\n" +
 	"\x0eSearchResponse\x12+\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x17.centrifuge.v1.FoundJobR\x04jobs\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x10\n" +
 	"\x03cut\x18\x03 \x01(\bR\x03cut\x12\x16\n" +
-	"\x06looked\x18\x04 \x01(\x03R\x06looked\"\xc8\x03\n" +
+	"\x06looked\x18\x04 \x01(\x03R\x06looked\x120\n" +
+	"\amissing\x18\x05 \x03(\v2\x16.centrifuge.v1.MissingR\amissing\"\xc8\x03\n" +
 	"\bFoundJob\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12 \n" +
@@ -2232,6 +2242,7 @@ var file_centrifuge_v1_visibility_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 26: google.protobuf.Timestamp
 	(*durationpb.Duration)(nil),   // 27: google.protobuf.Duration
 	(*Header)(nil),                // 28: centrifuge.v1.Header
+	(*Missing)(nil),               // 29: centrifuge.v1.Missing
 }
 var file_centrifuge_v1_visibility_proto_depIdxs = []int32{
 	26, // 0: centrifuge.v1.TimeRange.from:type_name -> google.protobuf.Timestamp
@@ -2275,30 +2286,31 @@ var file_centrifuge_v1_visibility_proto_depIdxs = []int32{
 	26, // 38: centrifuge.v1.SearchRequest.from:type_name -> google.protobuf.Timestamp
 	26, // 39: centrifuge.v1.SearchRequest.to:type_name -> google.protobuf.Timestamp
 	22, // 40: centrifuge.v1.SearchResponse.jobs:type_name -> centrifuge.v1.FoundJob
-	26, // 41: centrifuge.v1.FoundJob.created_at:type_name -> google.protobuf.Timestamp
-	26, // 42: centrifuge.v1.FoundJob.expire_at:type_name -> google.protobuf.Timestamp
-	26, // 43: centrifuge.v1.FoundJob.changed_at:type_name -> google.protobuf.Timestamp
-	26, // 44: centrifuge.v1.FoundJob.retry_at:type_name -> google.protobuf.Timestamp
-	25, // 45: centrifuge.v1.AlertsResponse.alerts:type_name -> centrifuge.v1.Alert
-	26, // 46: centrifuge.v1.Alert.since:type_name -> google.protobuf.Timestamp
-	26, // 47: centrifuge.v1.Alert.ended:type_name -> google.protobuf.Timestamp
-	6,  // 48: centrifuge.v1.VisibilityService.Series:input_type -> centrifuge.v1.SeriesRequest
-	9,  // 49: centrifuge.v1.VisibilityService.Breakdown:input_type -> centrifuge.v1.BreakdownRequest
-	14, // 50: centrifuge.v1.VisibilityService.Top:input_type -> centrifuge.v1.TopRequest
-	17, // 51: centrifuge.v1.VisibilityService.Samples:input_type -> centrifuge.v1.SamplesRequest
-	20, // 52: centrifuge.v1.VisibilityService.Search:input_type -> centrifuge.v1.SearchRequest
-	23, // 53: centrifuge.v1.VisibilityService.Alerts:input_type -> centrifuge.v1.AlertsRequest
-	7,  // 54: centrifuge.v1.VisibilityService.Series:output_type -> centrifuge.v1.SeriesResponse
-	10, // 55: centrifuge.v1.VisibilityService.Breakdown:output_type -> centrifuge.v1.BreakdownResponse
-	15, // 56: centrifuge.v1.VisibilityService.Top:output_type -> centrifuge.v1.TopResponse
-	18, // 57: centrifuge.v1.VisibilityService.Samples:output_type -> centrifuge.v1.SamplesResponse
-	21, // 58: centrifuge.v1.VisibilityService.Search:output_type -> centrifuge.v1.SearchResponse
-	24, // 59: centrifuge.v1.VisibilityService.Alerts:output_type -> centrifuge.v1.AlertsResponse
-	54, // [54:60] is the sub-list for method output_type
-	48, // [48:54] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	29, // 41: centrifuge.v1.SearchResponse.missing:type_name -> centrifuge.v1.Missing
+	26, // 42: centrifuge.v1.FoundJob.created_at:type_name -> google.protobuf.Timestamp
+	26, // 43: centrifuge.v1.FoundJob.expire_at:type_name -> google.protobuf.Timestamp
+	26, // 44: centrifuge.v1.FoundJob.changed_at:type_name -> google.protobuf.Timestamp
+	26, // 45: centrifuge.v1.FoundJob.retry_at:type_name -> google.protobuf.Timestamp
+	25, // 46: centrifuge.v1.AlertsResponse.alerts:type_name -> centrifuge.v1.Alert
+	26, // 47: centrifuge.v1.Alert.since:type_name -> google.protobuf.Timestamp
+	26, // 48: centrifuge.v1.Alert.ended:type_name -> google.protobuf.Timestamp
+	6,  // 49: centrifuge.v1.VisibilityService.Series:input_type -> centrifuge.v1.SeriesRequest
+	9,  // 50: centrifuge.v1.VisibilityService.Breakdown:input_type -> centrifuge.v1.BreakdownRequest
+	14, // 51: centrifuge.v1.VisibilityService.Top:input_type -> centrifuge.v1.TopRequest
+	17, // 52: centrifuge.v1.VisibilityService.Samples:input_type -> centrifuge.v1.SamplesRequest
+	20, // 53: centrifuge.v1.VisibilityService.Search:input_type -> centrifuge.v1.SearchRequest
+	23, // 54: centrifuge.v1.VisibilityService.Alerts:input_type -> centrifuge.v1.AlertsRequest
+	7,  // 55: centrifuge.v1.VisibilityService.Series:output_type -> centrifuge.v1.SeriesResponse
+	10, // 56: centrifuge.v1.VisibilityService.Breakdown:output_type -> centrifuge.v1.BreakdownResponse
+	15, // 57: centrifuge.v1.VisibilityService.Top:output_type -> centrifuge.v1.TopResponse
+	18, // 58: centrifuge.v1.VisibilityService.Samples:output_type -> centrifuge.v1.SamplesResponse
+	21, // 59: centrifuge.v1.VisibilityService.Search:output_type -> centrifuge.v1.SearchResponse
+	24, // 60: centrifuge.v1.VisibilityService.Alerts:output_type -> centrifuge.v1.AlertsResponse
+	55, // [55:61] is the sub-list for method output_type
+	49, // [49:55] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_centrifuge_v1_visibility_proto_init() }
@@ -2307,6 +2319,7 @@ func file_centrifuge_v1_visibility_proto_init() {
 		return
 	}
 	file_centrifuge_v1_job_proto_init()
+	file_centrifuge_v1_queue_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

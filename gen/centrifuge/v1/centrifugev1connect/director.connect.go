@@ -39,6 +39,19 @@ const (
 	DirectorServiceCycleProcedure = "/centrifuge.v1.DirectorService/Cycle"
 	// DirectorServiceAcceptProcedure is the fully-qualified name of the DirectorService's Accept RPC.
 	DirectorServiceAcceptProcedure = "/centrifuge.v1.DirectorService/Accept"
+	// DirectorServiceSurveyProcedure is the fully-qualified name of the DirectorService's Survey RPC.
+	DirectorServiceSurveyProcedure = "/centrifuge.v1.DirectorService/Survey"
+	// DirectorServicePoliciesProcedure is the fully-qualified name of the DirectorService's Policies
+	// RPC.
+	DirectorServicePoliciesProcedure = "/centrifuge.v1.DirectorService/Policies"
+	// DirectorServiceLearnProcedure is the fully-qualified name of the DirectorService's Learn RPC.
+	DirectorServiceLearnProcedure = "/centrifuge.v1.DirectorService/Learn"
+	// DirectorServiceOrderProcedure is the fully-qualified name of the DirectorService's Order RPC.
+	DirectorServiceOrderProcedure = "/centrifuge.v1.DirectorService/Order"
+	// DirectorServiceSearchProcedure is the fully-qualified name of the DirectorService's Search RPC.
+	DirectorServiceSearchProcedure = "/centrifuge.v1.DirectorService/Search"
+	// DirectorServiceWatchProcedure is the fully-qualified name of the DirectorService's Watch RPC.
+	DirectorServiceWatchProcedure = "/centrifuge.v1.DirectorService/Watch"
 )
 
 // DirectorServiceClient is a client for the centrifuge.v1.DirectorService service.
@@ -57,6 +70,19 @@ type DirectorServiceClient interface {
 	// Director's; invalid_argument if a job's history is none; unavailable and
 	// resource_exhausted as with JobService.Submit.
 	Accept(context.Context, *connect.Request[v1.AcceptRequest]) (*connect.Response[v1.AcceptResponse], error)
+	// Survey tells how the Director's own queues stand.
+	Survey(context.Context, *connect.Request[v1.SurveyRequest]) (*connect.Response[v1.SurveyResponse], error)
+	// Policies returns what was last said of each scope.
+	Policies(context.Context, *connect.Request[v1.PoliciesRequest]) (*connect.Response[v1.PoliciesResponse], error)
+	// Learn makes those policies durable and puts them in force that are later than
+	// what was said of their scopes here.
+	Learn(context.Context, *connect.Request[v1.LearnRequest]) (*connect.Response[v1.LearnResponse], error)
+	// Order makes the waiting jobs of the Director's own queues due, or archives them.
+	Order(context.Context, *connect.Request[v1.OrderRequest]) (*connect.Response[v1.OrderResponse], error)
+	// Search looks for jobs in the Director's own JobDBs, and not in the archive.
+	Search(context.Context, *connect.Request[v1.DirectorServiceSearchRequest]) (*connect.Response[v1.DirectorServiceSearchResponse], error)
+	// Watch tells what the Director alone knows of what asks for attention.
+	Watch(context.Context, *connect.Request[v1.WatchRequest]) (*connect.Response[v1.WatchResponse], error)
 }
 
 // NewDirectorServiceClient constructs a client for the centrifuge.v1.DirectorService service. By
@@ -88,14 +114,56 @@ func NewDirectorServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(directorServiceMethods.ByName("Accept")),
 			connect.WithClientOptions(opts...),
 		),
+		survey: connect.NewClient[v1.SurveyRequest, v1.SurveyResponse](
+			httpClient,
+			baseURL+DirectorServiceSurveyProcedure,
+			connect.WithSchema(directorServiceMethods.ByName("Survey")),
+			connect.WithClientOptions(opts...),
+		),
+		policies: connect.NewClient[v1.PoliciesRequest, v1.PoliciesResponse](
+			httpClient,
+			baseURL+DirectorServicePoliciesProcedure,
+			connect.WithSchema(directorServiceMethods.ByName("Policies")),
+			connect.WithClientOptions(opts...),
+		),
+		learn: connect.NewClient[v1.LearnRequest, v1.LearnResponse](
+			httpClient,
+			baseURL+DirectorServiceLearnProcedure,
+			connect.WithSchema(directorServiceMethods.ByName("Learn")),
+			connect.WithClientOptions(opts...),
+		),
+		order: connect.NewClient[v1.OrderRequest, v1.OrderResponse](
+			httpClient,
+			baseURL+DirectorServiceOrderProcedure,
+			connect.WithSchema(directorServiceMethods.ByName("Order")),
+			connect.WithClientOptions(opts...),
+		),
+		search: connect.NewClient[v1.DirectorServiceSearchRequest, v1.DirectorServiceSearchResponse](
+			httpClient,
+			baseURL+DirectorServiceSearchProcedure,
+			connect.WithSchema(directorServiceMethods.ByName("Search")),
+			connect.WithClientOptions(opts...),
+		),
+		watch: connect.NewClient[v1.WatchRequest, v1.WatchResponse](
+			httpClient,
+			baseURL+DirectorServiceWatchProcedure,
+			connect.WithSchema(directorServiceMethods.ByName("Watch")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // directorServiceClient implements DirectorServiceClient.
 type directorServiceClient struct {
-	status *connect.Client[v1.DirectorServiceStatusRequest, v1.DirectorServiceStatusResponse]
-	cycle  *connect.Client[v1.DirectorServiceCycleRequest, v1.DirectorServiceCycleResponse]
-	accept *connect.Client[v1.AcceptRequest, v1.AcceptResponse]
+	status   *connect.Client[v1.DirectorServiceStatusRequest, v1.DirectorServiceStatusResponse]
+	cycle    *connect.Client[v1.DirectorServiceCycleRequest, v1.DirectorServiceCycleResponse]
+	accept   *connect.Client[v1.AcceptRequest, v1.AcceptResponse]
+	survey   *connect.Client[v1.SurveyRequest, v1.SurveyResponse]
+	policies *connect.Client[v1.PoliciesRequest, v1.PoliciesResponse]
+	learn    *connect.Client[v1.LearnRequest, v1.LearnResponse]
+	order    *connect.Client[v1.OrderRequest, v1.OrderResponse]
+	search   *connect.Client[v1.DirectorServiceSearchRequest, v1.DirectorServiceSearchResponse]
+	watch    *connect.Client[v1.WatchRequest, v1.WatchResponse]
 }
 
 // Status calls centrifuge.v1.DirectorService.Status.
@@ -111,6 +179,36 @@ func (c *directorServiceClient) Cycle(ctx context.Context, req *connect.Request[
 // Accept calls centrifuge.v1.DirectorService.Accept.
 func (c *directorServiceClient) Accept(ctx context.Context, req *connect.Request[v1.AcceptRequest]) (*connect.Response[v1.AcceptResponse], error) {
 	return c.accept.CallUnary(ctx, req)
+}
+
+// Survey calls centrifuge.v1.DirectorService.Survey.
+func (c *directorServiceClient) Survey(ctx context.Context, req *connect.Request[v1.SurveyRequest]) (*connect.Response[v1.SurveyResponse], error) {
+	return c.survey.CallUnary(ctx, req)
+}
+
+// Policies calls centrifuge.v1.DirectorService.Policies.
+func (c *directorServiceClient) Policies(ctx context.Context, req *connect.Request[v1.PoliciesRequest]) (*connect.Response[v1.PoliciesResponse], error) {
+	return c.policies.CallUnary(ctx, req)
+}
+
+// Learn calls centrifuge.v1.DirectorService.Learn.
+func (c *directorServiceClient) Learn(ctx context.Context, req *connect.Request[v1.LearnRequest]) (*connect.Response[v1.LearnResponse], error) {
+	return c.learn.CallUnary(ctx, req)
+}
+
+// Order calls centrifuge.v1.DirectorService.Order.
+func (c *directorServiceClient) Order(ctx context.Context, req *connect.Request[v1.OrderRequest]) (*connect.Response[v1.OrderResponse], error) {
+	return c.order.CallUnary(ctx, req)
+}
+
+// Search calls centrifuge.v1.DirectorService.Search.
+func (c *directorServiceClient) Search(ctx context.Context, req *connect.Request[v1.DirectorServiceSearchRequest]) (*connect.Response[v1.DirectorServiceSearchResponse], error) {
+	return c.search.CallUnary(ctx, req)
+}
+
+// Watch calls centrifuge.v1.DirectorService.Watch.
+func (c *directorServiceClient) Watch(ctx context.Context, req *connect.Request[v1.WatchRequest]) (*connect.Response[v1.WatchResponse], error) {
+	return c.watch.CallUnary(ctx, req)
 }
 
 // DirectorServiceHandler is an implementation of the centrifuge.v1.DirectorService service.
@@ -129,6 +227,19 @@ type DirectorServiceHandler interface {
 	// Director's; invalid_argument if a job's history is none; unavailable and
 	// resource_exhausted as with JobService.Submit.
 	Accept(context.Context, *connect.Request[v1.AcceptRequest]) (*connect.Response[v1.AcceptResponse], error)
+	// Survey tells how the Director's own queues stand.
+	Survey(context.Context, *connect.Request[v1.SurveyRequest]) (*connect.Response[v1.SurveyResponse], error)
+	// Policies returns what was last said of each scope.
+	Policies(context.Context, *connect.Request[v1.PoliciesRequest]) (*connect.Response[v1.PoliciesResponse], error)
+	// Learn makes those policies durable and puts them in force that are later than
+	// what was said of their scopes here.
+	Learn(context.Context, *connect.Request[v1.LearnRequest]) (*connect.Response[v1.LearnResponse], error)
+	// Order makes the waiting jobs of the Director's own queues due, or archives them.
+	Order(context.Context, *connect.Request[v1.OrderRequest]) (*connect.Response[v1.OrderResponse], error)
+	// Search looks for jobs in the Director's own JobDBs, and not in the archive.
+	Search(context.Context, *connect.Request[v1.DirectorServiceSearchRequest]) (*connect.Response[v1.DirectorServiceSearchResponse], error)
+	// Watch tells what the Director alone knows of what asks for attention.
+	Watch(context.Context, *connect.Request[v1.WatchRequest]) (*connect.Response[v1.WatchResponse], error)
 }
 
 // NewDirectorServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -156,6 +267,42 @@ func NewDirectorServiceHandler(svc DirectorServiceHandler, opts ...connect.Handl
 		connect.WithSchema(directorServiceMethods.ByName("Accept")),
 		connect.WithHandlerOptions(opts...),
 	)
+	directorServiceSurveyHandler := connect.NewUnaryHandler(
+		DirectorServiceSurveyProcedure,
+		svc.Survey,
+		connect.WithSchema(directorServiceMethods.ByName("Survey")),
+		connect.WithHandlerOptions(opts...),
+	)
+	directorServicePoliciesHandler := connect.NewUnaryHandler(
+		DirectorServicePoliciesProcedure,
+		svc.Policies,
+		connect.WithSchema(directorServiceMethods.ByName("Policies")),
+		connect.WithHandlerOptions(opts...),
+	)
+	directorServiceLearnHandler := connect.NewUnaryHandler(
+		DirectorServiceLearnProcedure,
+		svc.Learn,
+		connect.WithSchema(directorServiceMethods.ByName("Learn")),
+		connect.WithHandlerOptions(opts...),
+	)
+	directorServiceOrderHandler := connect.NewUnaryHandler(
+		DirectorServiceOrderProcedure,
+		svc.Order,
+		connect.WithSchema(directorServiceMethods.ByName("Order")),
+		connect.WithHandlerOptions(opts...),
+	)
+	directorServiceSearchHandler := connect.NewUnaryHandler(
+		DirectorServiceSearchProcedure,
+		svc.Search,
+		connect.WithSchema(directorServiceMethods.ByName("Search")),
+		connect.WithHandlerOptions(opts...),
+	)
+	directorServiceWatchHandler := connect.NewUnaryHandler(
+		DirectorServiceWatchProcedure,
+		svc.Watch,
+		connect.WithSchema(directorServiceMethods.ByName("Watch")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/centrifuge.v1.DirectorService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case DirectorServiceStatusProcedure:
@@ -164,6 +311,18 @@ func NewDirectorServiceHandler(svc DirectorServiceHandler, opts ...connect.Handl
 			directorServiceCycleHandler.ServeHTTP(w, r)
 		case DirectorServiceAcceptProcedure:
 			directorServiceAcceptHandler.ServeHTTP(w, r)
+		case DirectorServiceSurveyProcedure:
+			directorServiceSurveyHandler.ServeHTTP(w, r)
+		case DirectorServicePoliciesProcedure:
+			directorServicePoliciesHandler.ServeHTTP(w, r)
+		case DirectorServiceLearnProcedure:
+			directorServiceLearnHandler.ServeHTTP(w, r)
+		case DirectorServiceOrderProcedure:
+			directorServiceOrderHandler.ServeHTTP(w, r)
+		case DirectorServiceSearchProcedure:
+			directorServiceSearchHandler.ServeHTTP(w, r)
+		case DirectorServiceWatchProcedure:
+			directorServiceWatchHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -183,4 +342,28 @@ func (UnimplementedDirectorServiceHandler) Cycle(context.Context, *connect.Reque
 
 func (UnimplementedDirectorServiceHandler) Accept(context.Context, *connect.Request[v1.AcceptRequest]) (*connect.Response[v1.AcceptResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("centrifuge.v1.DirectorService.Accept is not implemented"))
+}
+
+func (UnimplementedDirectorServiceHandler) Survey(context.Context, *connect.Request[v1.SurveyRequest]) (*connect.Response[v1.SurveyResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("centrifuge.v1.DirectorService.Survey is not implemented"))
+}
+
+func (UnimplementedDirectorServiceHandler) Policies(context.Context, *connect.Request[v1.PoliciesRequest]) (*connect.Response[v1.PoliciesResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("centrifuge.v1.DirectorService.Policies is not implemented"))
+}
+
+func (UnimplementedDirectorServiceHandler) Learn(context.Context, *connect.Request[v1.LearnRequest]) (*connect.Response[v1.LearnResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("centrifuge.v1.DirectorService.Learn is not implemented"))
+}
+
+func (UnimplementedDirectorServiceHandler) Order(context.Context, *connect.Request[v1.OrderRequest]) (*connect.Response[v1.OrderResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("centrifuge.v1.DirectorService.Order is not implemented"))
+}
+
+func (UnimplementedDirectorServiceHandler) Search(context.Context, *connect.Request[v1.DirectorServiceSearchRequest]) (*connect.Response[v1.DirectorServiceSearchResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("centrifuge.v1.DirectorService.Search is not implemented"))
+}
+
+func (UnimplementedDirectorServiceHandler) Watch(context.Context, *connect.Request[v1.WatchRequest]) (*connect.Response[v1.WatchResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("centrifuge.v1.DirectorService.Watch is not implemented"))
 }
