@@ -43,6 +43,7 @@ type group struct {
 	intakes  []*intake
 	arrivals []*arrival
 	effects  []effect
+	orders   []*ordering
 	synced   []chan error // of sync, each receives once
 }
 
@@ -51,8 +52,9 @@ func (g *group) reset() {
 	clear(g.intakes)
 	clear(g.arrivals)
 	clear(g.effects)
+	clear(g.orders)
 	clear(g.synced)
-	g.intakes, g.arrivals, g.effects, g.synced = g.intakes[:0], g.arrivals[:0], g.effects[:0], g.synced[:0]
+	g.intakes, g.arrivals, g.effects, g.orders, g.synced = g.intakes[:0], g.arrivals[:0], g.effects[:0], g.orders[:0], g.synced[:0]
 }
 
 // committer makes what many callers want durable so in shared commits. Callers
@@ -153,14 +155,27 @@ func (c *committer) appendLocked(life centrifuge.Life, t centrifuge.Transition, 
 	return next, nil
 }
 
-// policy adds queue policies to the open group and waits until they are durable.
-func (c *committer) policy(ctx context.Context, policies ...jobdb.Policy) error {
+// words adds queue policies, and orders that were given before, to the open group and
+// waits until they are durable.
+func (c *committer) words(ctx context.Context, policies []jobdb.Policy, orders []jobdb.Order) error {
+	return c.say(ctx, func(g *group) {
+		g.batch.Policies = append(g.batch.Policies, policies...)
+		g.batch.Orders = append(g.batch.Orders, orders...)
+	})
+}
+
+// order adds an order to the open group and waits until it is durable and obeyed.
+func (c *committer) order(ctx context.Context, o *ordering) error {
+	return c.say(ctx, func(g *group) { g.orders = append(g.orders, o) })
+}
+
+func (c *committer) say(ctx context.Context, add func(*group)) error {
 	c.mu.Lock()
 	if err := c.mu.closed; err != nil {
 		c.mu.Unlock()
 		return err
 	}
-	c.mu.open.batch.Policies = append(c.mu.open.batch.Policies, policies...)
+	add(c.mu.open)
 	c.mu.Unlock()
 	return c.sync(ctx)
 }
@@ -229,7 +244,8 @@ func (c *committer) run(ctx context.Context) error {
 	return nil
 }
 
-// next closes the open group and opens the spare one.
+// next closes the open group and opens the spare one. An order is given at this
+// moment: not before any job of its group was accepted.
 func (c *committer) next() (g *group, closed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -238,6 +254,10 @@ func (c *committer) next() (g *group, closed bool) {
 		c.mu.spare = &group{}
 	}
 	c.mu.open, c.mu.spare = c.mu.spare, nil
+	for _, o := range g.orders {
+		o.Time = c.now().UTC().Truncate(time.Millisecond)
+		g.batch.Orders = append(g.batch.Orders, o.Order)
+	}
 	return g, c.mu.closed != nil
 }
 

@@ -1,6 +1,8 @@
 package director
 
 import (
+	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -9,18 +11,12 @@ import (
 	"centrifuge/schedule"
 )
 
-// order is what an operator says of the unfinished jobs of some queues: to archive
-// them, or to retry them, now.
-type order struct {
-	sel   schedule.Selector
-	flush bool
-}
-
-// orders are those that a Director was given since its process began, with the
-// moment of each. The jobs that its current JobDB holds obey at once. These are kept
-// for the others: those that stand in a JobDB on its way out, or in one that is being
-// drained, and arrive later. An order is about a job as it stood at that moment; what
-// became of it since makes the order void.
+// orders are what operators said of unfinished jobs, each with its moment. The jobs
+// that the current JobDB holds obey at once. Orders are kept, in memory and in the
+// JobDB, for the others: those that a crash kept from obeying, and those that stand
+// in a JobDB on its way out, or in one that is being drained, and arrive later. An
+// order is about a job as it stood at that moment; what became of it since makes the
+// order void.
 type orders struct {
 	mu struct {
 		sync.Mutex
@@ -28,8 +24,19 @@ type orders struct {
 	}
 }
 
-// maxOrders bounds those that are kept; the oldest is forgotten first.
-const maxOrders = 1000
+type order struct {
+	sel  schedule.Selector
+	kind jobdb.OrderKind
+}
+
+const (
+	// maxOrders bounds those that are kept; the oldest is forgotten first.
+	maxOrders = 10_000
+
+	// ordersLast is for how long an order can be of use: the jobs of its time have
+	// expired by then.
+	ordersLast = MaxTTL
+)
 
 func newOrders() *orders {
 	o := &orders{}
@@ -37,57 +44,102 @@ func newOrders() *orders {
 	return o
 }
 
-func (o *orders) add(what order, now time.Time) {
+func (o *orders) add(given ...jobdb.Order) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if _, again := o.mu.at[what]; !again && len(o.mu.at) == maxOrders {
-		var oldest order
-		for one, at := range o.mu.at {
-			if first, ok := o.mu.at[oldest]; !ok || at.Before(first) {
-				oldest = one
-			}
+	for i := range given {
+		what, at := order{schedule.Selector(given[i].Scope), given[i].Kind}, given[i].Time
+		before, again := o.mu.at[what]
+		if again && !at.After(before) {
+			continue
 		}
-		delete(o.mu.at, oldest)
+		if !again && len(o.mu.at) == maxOrders {
+			o.forgetLocked()
+		}
+		o.mu.at[what] = at
 	}
-	o.mu.at[what] = now
 }
 
-// flushes reports whether there is an order to archive a job of the queue that stands
-// as it does since that moment.
-func (o *orders) flushes(key centrifuge.QueueKey, since time.Time) bool {
-	return o.given(key, true, since)
+// forgetLocked forgets the oldest order.
+func (o *orders) forgetLocked() {
+	var oldest order
+	for one, at := range o.mu.at {
+		if first, ok := o.mu.at[oldest]; !ok || at.Before(first) {
+			oldest = one
+		}
+	}
+	delete(o.mu.at, oldest)
 }
 
-// retries is as flushes, for an order to retry.
-func (o *orders) retries(key centrifuge.QueueKey, since time.Time) bool {
-	return o.given(key, false, since)
+// since returns those that were given after a time.
+func (o *orders) since(t time.Time) (given []jobdb.Order) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for what, at := range o.mu.at {
+		if at.After(t) {
+			given = append(given, jobdb.Order{Scope: centrifuge.QueueKey(what.sel), Kind: what.kind, Time: at})
+		}
+	}
+	return given
 }
 
-func (o *orders) given(key centrifuge.QueueKey, flush bool, since time.Time) bool {
+// given returns when a job of the queue that stands as it does since that moment was
+// last ordered to retry, or to expire, and whether it was.
+func (o *orders) given(kind jobdb.OrderKind, key centrifuge.QueueKey, since time.Time) (at time.Time, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.mu.at) == 0 {
-		return false
+		return at, false
 	}
 	for _, sel := range [...]schedule.Selector{schedule.Selector(key), {Source: key.Source}, {Destination: key.Destination}} {
-		if at, ok := o.mu.at[order{sel, flush}]; ok && !since.After(at) {
-			return true
+		if t, said := o.mu.at[order{sel, kind}]; said && !since.After(t) && !t.Before(at) {
+			at, ok = t, true
 		}
 	}
-	return false
+	return at, ok
+}
+
+// recoverOrders finds out what was ordered before the tenure.
+func (t *tenure) recoverOrders(ctx context.Context) error {
+	given, err := t.db.Orders(ctx, t.o.Now().Add(-ordersLast))
+	if err != nil {
+		return fmt.Errorf("read the orders: %w", err)
+	}
+	t.orders.add(given...)
+	return nil
+}
+
+// ordering is an order on its way into the JobDB.
+type ordering struct {
+	jobdb.Order     // its time is given when its group is closed
+	reached     int // jobs; known when it is durable
+}
+
+// obeyLocked has the jobs that the scheduler holds obey.
+func (t *tenure) obeyLocked(now time.Time, o *ordering) {
+	switch sel := schedule.Selector(o.Scope); o.Kind {
+	case jobdb.OrderRetry:
+		o.reached = t.mu.sched.RetryNow(now, sel)
+	case jobdb.OrderExpire:
+		o.reached = t.mu.sched.ExpireNow(now, sel)
+	}
 }
 
 // receiveLocked does with a job that has arrived from another JobDB what was ordered
 // before it came. It reports whether that leaves nothing for the scheduler.
 func (t *tenure) receiveLocked(now time.Time, e *effect) (leaves bool) {
-	since := standsSince(e.arrived)
-	switch {
-	case e.spent: // as apply says
-	case t.orders.flushes(e.job.Queue(), since):
+	if e.spent { // as apply says
+		return false
+	}
+	key, since := e.job.Queue(), standsSince(e.arrived)
+	if _, flushed := t.orders.given(jobdb.OrderExpire, key, since); flushed {
 		t.archiver.take(e.job.ID, centrifuge.ErrorFlushed)
 		return true
-	case e.life.State == centrifuge.StateAwaitingRetry && t.orders.retries(e.job.Queue(), since):
-		e.retryAt = now
+	}
+	if e.life.State == centrifuge.StateAwaitingRetry {
+		if _, retried := t.orders.given(jobdb.OrderRetry, key, since); retried {
+			e.retryAt = now
+		}
 	}
 	return false
 }

@@ -324,6 +324,10 @@ func (t *tenure) apply(g *group) {
 		t.mu.sched.SetPolicy(now, p.Scope, p.Policy)
 		t.mu.said[p.Scope] = p.Time
 	}
+	t.orders.add(g.batch.Orders...)
+	for _, o := range g.orders {
+		t.obeyLocked(now, o)
+	}
 	t.wakeLocked()
 	t.mindClockLocked(now)
 }

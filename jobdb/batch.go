@@ -21,6 +21,7 @@ type Batch struct {
 	Transactions []Transaction
 	Jobs         []*centrifuge.Job
 	Policies     []Policy
+	Orders       []Order
 
 	transitions []centrifuge.Transition
 }
@@ -42,7 +43,8 @@ func (b *Batch) Transitions() []centrifuge.Transition { return b.transitions }
 
 // Empty reports whether there is nothing to commit.
 func (b *Batch) Empty() bool {
-	return len(b.Transactions) == 0 && len(b.Jobs) == 0 && len(b.Policies) == 0 && len(b.transitions) == 0
+	return len(b.Transactions) == 0 && len(b.Jobs) == 0 && len(b.Policies) == 0 && len(b.Orders) == 0 &&
+		len(b.transitions) == 0
 }
 
 // Reset empties the batch and keeps its memory.
@@ -50,9 +52,11 @@ func (b *Batch) Reset() {
 	clear(b.Transactions)
 	clear(b.Jobs)
 	clear(b.Policies)
+	clear(b.Orders)
 	clear(b.transitions)
 	b.Transactions = b.Transactions[:0]
 	b.Jobs = b.Jobs[:0]
 	b.Policies = b.Policies[:0]
+	b.Orders = b.Orders[:0]
 	b.transitions = b.transitions[:0]
 }

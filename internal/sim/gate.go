@@ -157,6 +157,13 @@ func (g *gate) Policies(ctx context.Context) ([]jobdb.Policy, error) {
 	return g.inner.Policies(ctx)
 }
 
+func (g *gate) Orders(ctx context.Context, since time.Time) ([]jobdb.Order, error) {
+	if err := g.read(); err != nil {
+		return nil, err
+	}
+	return g.inner.Orders(ctx, since)
+}
+
 func (g *gate) Size(ctx context.Context) (int64, error) {
 	if err := g.read(); err != nil {
 		return 0, err

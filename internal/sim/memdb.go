@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"centrifuge"
 	"centrifuge/jobdb"
@@ -23,6 +24,7 @@ type memory struct {
 		transactions map[string]jobdb.Transaction // that ended
 		preparations map[string]jobdb.Transaction
 		policies     map[centrifuge.QueueKey]jobdb.Policy
+		orders       []jobdb.Order
 	}
 }
 
@@ -109,6 +111,7 @@ func (db *memoryDB) Commit(ctx context.Context, b *jobdb.Batch) error {
 		p.Policy.RetryStatuses = slices.Clone(p.Policy.RetryStatuses)
 		db.m.mu.policies[p.Scope] = p
 	}
+	db.m.mu.orders = append(db.m.mu.orders, b.Orders...)
 	return nil
 }
 
@@ -219,6 +222,26 @@ func (db *memoryDB) Policies(ctx context.Context) ([]jobdb.Policy, error) {
 	}
 	defer unlock()
 	return slices.Collect(maps.Values(db.m.mu.policies)), nil
+}
+
+func (db *memoryDB) Orders(ctx context.Context, since time.Time) ([]jobdb.Order, error) {
+	unlock, err := db.use(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	var orders []jobdb.Order
+	for _, o := range db.m.mu.orders {
+		i := slices.IndexFunc(orders, func(known jobdb.Order) bool { return known.Scope == o.Scope && known.Kind == o.Kind })
+		switch {
+		case o.Time.Before(since):
+		case i < 0:
+			orders = append(orders, o)
+		case o.Time.After(orders[i].Time):
+			orders[i] = o
+		}
+	}
+	return orders, nil
 }
 
 func (db *memoryDB) Close() error {

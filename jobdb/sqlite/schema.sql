@@ -61,6 +61,15 @@ CREATE TABLE queue_policies (
   time        INTEGER NOT NULL
 ) STRICT;
 
+-- What operators said of unfinished jobs, as these stood at that time.
+CREATE TABLE orders (
+  id          INTEGER NOT NULL PRIMARY KEY,
+  source      TEXT    NOT NULL,
+  destination TEXT    NOT NULL,
+  kind        INTEGER NOT NULL,             -- 1: retry now, 2: to the archive
+  time        INTEGER NOT NULL
+) STRICT;
+
 -- Who has owned the JobDB; only the last may write.
 CREATE TABLE owners (
   epoch     INTEGER NOT NULL PRIMARY KEY,
