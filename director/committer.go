@@ -32,9 +32,10 @@ type effect struct {
 
 // intake is a Submit on its way into the JobDB.
 type intake struct {
-	jobs []*centrifuge.Job
-	tx   jobdb.Transaction
-	done chan error // receives once, when the outcome is known
+	jobs  []*centrifuge.Job
+	tx    jobdb.Transaction
+	dated bool       // its jobs have transitions, as dateLocked says
+	done  chan error // receives once, when the outcome is known
 }
 
 // group is a batch together with those who wait for it.
@@ -81,7 +82,8 @@ type committer struct {
 		open   *group
 		spare  *group
 		seq    uint64
-		closed error // why nothing more is taken; run ends once all is flushed
+		spoke  time.Time // when the last order was given
+		closed error     // why nothing more is taken; run ends once all is flushed
 	}
 }
 
@@ -105,7 +107,31 @@ func (c *committer) submit(in *intake) error {
 	for _, job := range in.jobs {
 		g.effects = append(g.effects, effect{job: job, life: centrifuge.Life{State: centrifuge.StateAwaitingScheduling}})
 	}
+	if err := c.dateLocked(in); err != nil {
+		return err
+	}
 	c.poke()
+	return nil
+}
+
+// dateLocked sees to it that jobs which come after an order, and are not later by
+// their clock, can be told from those before it: their rows alone have no place
+// among the transitions.
+func (c *committer) dateLocked(in *intake) error {
+	for _, job := range in.jobs {
+		if job.CreatedAt.After(c.mu.spoke) {
+			continue
+		}
+		c.mu.seq++
+		_, err := c.mu.open.batch.Append(centrifuge.Life{}, centrifuge.Transition{
+			JobID: job.ID, Seq: c.mu.seq, State: centrifuge.StateAwaitingScheduling, Time: job.CreatedAt,
+		})
+		if err != nil {
+			return err
+		}
+		in.dated = true
+		c.unflushed.Add(1)
+	}
 	return nil
 }
 
@@ -244,8 +270,8 @@ func (c *committer) run(ctx context.Context) error {
 	return nil
 }
 
-// next closes the open group and opens the spare one. An order is given at this
-// moment: not before any job of its group was accepted.
+// next closes the open group and opens the spare one. Orders are given at this
+// moment, after all else in their group.
 func (c *committer) next() (g *group, closed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -257,6 +283,12 @@ func (c *committer) next() (g *group, closed bool) {
 	for _, o := range g.orders {
 		o.Time = c.now().UTC().Truncate(time.Millisecond)
 		g.batch.Orders = append(g.batch.Orders, o.Order)
+	}
+	for i := range g.batch.Orders {
+		o := &g.batch.Orders[i]
+		c.mu.seq++
+		o.Seq = c.mu.seq
+		c.spokeLocked(o.Time)
 	}
 	return g, c.mu.closed != nil
 }
@@ -272,8 +304,8 @@ func (c *committer) recycle(g *group) {
 // commit that failed for certain refuses the group's Submits, whose callers may
 // repeat them, and is tried again with the rest: transitions are facts.
 func (c *committer) commit(ctx context.Context, g *group) error {
-	transitions := int64(len(g.batch.Transitions()))
 	for try := 1; ; try++ {
+		transitions := int64(len(g.batch.Transitions()))
 		c.between.Lock()
 		began := c.now()
 		err := c.write(ctx, g)
@@ -338,11 +370,19 @@ func (c *committer) refuse(g *group, err error) {
 	if len(g.intakes) == 0 {
 		return
 	}
+	dated := make(map[centrifuge.ID]bool)
 	for _, in := range g.intakes {
+		if in.dated {
+			for _, job := range in.jobs {
+				dated[job.ID] = true
+			}
+		}
 		in.done <- refusal(err)
 	}
 	g.intakes = g.intakes[:0]
-	g.batch.Jobs, g.batch.Transactions = g.batch.Jobs[:0], g.batch.Transactions[:0]
+	transitions := len(g.batch.Transitions())
+	g.batch.Withdraw(dated)
+	c.unflushed.Add(int64(len(g.batch.Transitions()) - transitions))
 	for _, a := range g.arrivals {
 		a.addTo(&g.batch)
 	}
@@ -384,9 +424,22 @@ func (c *committer) abort(g *group, err error) {
 	}
 }
 
-// startAfter sets the sequence number that the JobDB's last transition has.
+// startAfter sets the sequence number that the JobDB's last transition or order has.
 func (c *committer) startAfter(seq uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mu.seq = seq
+}
+
+// spoke tells when an order was given before the committer began.
+func (c *committer) spoke(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.spokeLocked(at)
+}
+
+func (c *committer) spokeLocked(at time.Time) {
+	if at.After(c.mu.spoke) {
+		c.mu.spoke = at
+	}
 }

@@ -261,7 +261,7 @@ func (m *mover) obey(job *centrifuge.Job, last *centrifuge.Transition) {
 	if last.State != centrifuge.StateAwaitingRetry || isSpent(last.RetryAt, job.ExpireAt) {
 		return
 	}
-	if at, retried := m.t.orders.given(jobdb.OrderRetry, job.Queue(), last.Time); retried && at.Before(last.RetryAt) {
+	if at, retried := m.t.recovered.given(jobdb.OrderRetry, job.Queue(), last); retried && at.Before(last.RetryAt) {
 		last.RetryAt = at
 	}
 }

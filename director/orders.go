@@ -12,11 +12,10 @@ import (
 )
 
 // orders are what operators said of unfinished jobs, each with its moment. The jobs
-// that the current JobDB holds obey at once. Orders are kept, in memory and in the
-// JobDB, for the others: those that a crash kept from obeying, and those that stand
-// in a JobDB on its way out, or in one that is being drained, and arrive later. An
-// order is about a job as it stood at that moment; what became of it since makes the
-// order void.
+// that the current JobDB holds obey at once, and the JobDB keeps the order for those
+// that a crash kept from obeying. These are for the others: those that stand in a
+// JobDB on its way out, or in one that is being drained, and arrive later. An order is
+// about a job as it stood at that moment; what became of it since makes the order void.
 type orders struct {
 	mu struct {
 		sync.Mutex
@@ -83,21 +82,22 @@ func (o *orders) since(t time.Time) (given []jobdb.Order) {
 	return given
 }
 
-// given returns when a job of the queue that stands as it does since that moment was
-// last ordered to retry, or to expire, and whether it was.
-func (o *orders) given(kind jobdb.OrderKind, key centrifuge.QueueKey, since time.Time) (at time.Time, ok bool) {
+// given reports whether a job of the queue that stands as it does since that moment
+// was ordered to retry, or to expire.
+func (o *orders) given(kind jobdb.OrderKind, key centrifuge.QueueKey, since time.Time) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.mu.at) == 0 {
-		return at, false
-	}
-	for _, sel := range [...]schedule.Selector{schedule.Selector(key), {Source: key.Source}, {Destination: key.Destination}} {
-		if t, said := o.mu.at[order{sel, kind}]; said && !since.After(t) && !t.Before(at) {
-			at, ok = t, true
+	for _, sel := range selectors(key) {
+		if at, ok := o.mu.at[order{sel, kind}]; ok && !since.After(at) {
+			return true
 		}
 	}
-	return at, ok
+	return false
 }
+
+// recovered are the orders that a JobDB holds, for those of its own jobs that have
+// not obeyed.
+type recovered map[order]jobdb.Order
 
 // recoverOrders finds out what was ordered before the tenure.
 func (t *tenure) recoverOrders(ctx context.Context) error {
@@ -106,12 +106,42 @@ func (t *tenure) recoverOrders(ctx context.Context) error {
 		return fmt.Errorf("read the orders: %w", err)
 	}
 	t.orders.add(given...)
+	t.recovered = make(recovered, len(given))
+	for _, o := range given {
+		t.recovered[order{schedule.Selector(o.Scope), o.Kind}] = o
+		t.log.spoke(o.Time)
+	}
 	return nil
+}
+
+// given returns when a job of the queue that stands where that transition brought it
+// was last ordered to retry, or to expire, and whether it was.
+func (r recovered) given(kind jobdb.OrderKind, key centrifuge.QueueKey, last *centrifuge.Transition) (at time.Time, ok bool) {
+	for _, sel := range selectors(key) {
+		o, said := r[order{sel, kind}]
+		if said && last.Seq < o.Seq && (last.Seq > 0 || !last.Time.After(o.Time)) && !o.Time.Before(at) {
+			at, ok = o.Time, true
+		}
+	}
+	return at, ok
+}
+
+// lastSeq is that of the last order.
+func (r recovered) lastSeq() (seq uint64) {
+	for _, o := range r {
+		seq = max(seq, o.Seq)
+	}
+	return seq
+}
+
+// selectors are those that an order for a queue can have.
+func selectors(key centrifuge.QueueKey) [3]schedule.Selector {
+	return [...]schedule.Selector{schedule.Selector(key), {Source: key.Source}, {Destination: key.Destination}}
 }
 
 // ordering is an order on its way into the JobDB.
 type ordering struct {
-	jobdb.Order     // its time is given when its group is closed
+	jobdb.Order     // its place and time are given when its group is closed
 	reached     int // jobs; known when it is durable
 }
 
@@ -132,14 +162,12 @@ func (t *tenure) receiveLocked(now time.Time, e *effect) (leaves bool) {
 		return false
 	}
 	key, since := e.job.Queue(), standsSince(e.arrived)
-	if _, flushed := t.orders.given(jobdb.OrderExpire, key, since); flushed {
+	if t.orders.given(jobdb.OrderExpire, key, since) {
 		t.archiver.take(e.job.ID, centrifuge.ErrorFlushed)
 		return true
 	}
-	if e.life.State == centrifuge.StateAwaitingRetry {
-		if _, retried := t.orders.given(jobdb.OrderRetry, key, since); retried {
-			e.retryAt = now
-		}
+	if e.life.State == centrifuge.StateAwaitingRetry && t.orders.given(jobdb.OrderRetry, key, since) {
+		e.retryAt = now
 	}
 	return false
 }

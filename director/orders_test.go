@@ -21,14 +21,7 @@ import (
 func TestOrdersReachJobsThatAreMoved(t *testing.T) {
 	p, dir := newPool(t), t.TempDir()
 	bucket := &deaf{Bucket: &archivetest.Memory{}}
-	y := newTally(func(_ *centrifuge.Job, attempt uint32) delivery.Result {
-		if attempt > 1 {
-			return status(200)
-		}
-		r := status(503)
-		r.RetryAfter = 2 * time.Hour
-		return r
-	})
+	y := newTally(func(job *centrifuge.Job, attempt uint32) delivery.Result { return later(t.Context(), job, attempt) })
 	r := start(t, dir, new(atomic.Uint64), p.serving(y), func(o *director.Options) {
 		o.Archive = archive.New(bucket)
 		o.ArchiveJobs, o.ShutdownGrace = 1, 100*time.Millisecond
@@ -84,6 +77,16 @@ func TestOrdersReachJobsThatAreMoved(t *testing.T) {
 	}
 }
 
+// later answers the first attempt with a Retry-After of two hours, and others well.
+func later(_ context.Context, _ *centrifuge.Job, attempt uint32) delivery.Result {
+	if attempt > 1 {
+		return status(200)
+	}
+	r := status(503)
+	r.RetryAfter = 2 * time.Hour
+	return r
+}
+
 // laggard is an archive that refuses until its bucket hears, so that of those that
 // were flushed all but one stay where they are.
 func laggard(bucket *deaf) func(*director.Options) {
@@ -97,14 +100,7 @@ func laggard(bucket *deaf) func(*director.Options) {
 // the next one, and by no job that came after the order.
 func TestOrdersSurviveARestart(t *testing.T) {
 	dir, bucket := t.TempDir(), &deaf{Bucket: &archivetest.Memory{}}
-	endpoint := &attempts{answer: func(_ context.Context, _ *centrifuge.Job, attempt uint32) delivery.Result {
-		if attempt > 1 {
-			return status(200)
-		}
-		r := status(503)
-		r.RetryAfter = 2 * time.Hour
-		return r
-	}}
+	endpoint := &attempts{answer: later}
 	paused := func(t *testing.T, r *rig, is bool, destinations ...string) {
 		for _, d := range destinations {
 			if err := r.SetPolicy(t.Context(), centrifuge.QueueKey{Destination: d}, centrifuge.QueuePolicy{Paused: is}); err != nil {
@@ -113,7 +109,7 @@ func TestOrdersSurviveARestart(t *testing.T) {
 		}
 	}
 	virtual(t, dir, endpoint, func(t *testing.T, r *rig) {
-		const retried, waiting, flushed, later = 7, 7, 8, 5
+		const retried, waiting, flushed, late = 7, 7, 8, 5
 		submit(t, r, jobs(retried, "https://retried.example/")...) // each of another queue
 		submit(t, r, jobs(waiting, "https://waiting.example/")...)
 		pass(time.Second)
@@ -125,7 +121,7 @@ func TestOrdersSurviveARestart(t *testing.T) {
 		if n, err := r.Expire(t.Context(), schedule.Selector{Destination: "flushed.example"}); n != flushed || err != nil {
 			t.Errorf("flushed %d: %v", n, err)
 		}
-		submit(t, r, jobs(later, "https://flushed.example/")...) // in the same instant, but after the orders
+		submit(t, r, jobs(late, "https://flushed.example/")...) // in the same instant, but after the orders
 		pass(time.Minute)
 		if l := ledger(t, r); l.Archiving != 1 || l.AwaitingRetry != retried+waiting {
 			t.Errorf("before: %+v", l)
@@ -140,10 +136,86 @@ func TestOrdersSurviveARestart(t *testing.T) {
 		paused(t, r, false, "retried.example")
 		bucket.hears.Store(true)
 		pass(10 * time.Minute)
-		if l := ledger(t, r); l.Archived != flushed || l.Succeeded != retried || l.AwaitingRetry != waiting || l.AwaitingScheduling != later {
+		if l := ledger(t, r); l.Archived != flushed || l.Succeeded != retried || l.AwaitingRetry != waiting || l.AwaitingScheduling != late {
 			t.Errorf("after: %+v", l)
 		}
 	}, laggard(bucket))
+}
+
+// Jobs that come, or fail, after an order are not touched by it, though the clock was
+// set back and says that they were earlier; nor if their Submit was refused once.
+func TestOrdersKnowTheirPlaceThoughTheClockIsSetBack(t *testing.T) {
+	dir, bucket := t.TempDir(), &deaf{Bucket: &archivetest.Memory{}}
+	var back atomic.Int64
+	var refuse atomic.Bool
+	change := []func(*director.Options){
+		laggard(bucket),
+		func(o *director.Options) {
+			o.Now = func() time.Time { return time.Now().Add(-time.Duration(back.Load())) }
+		},
+		faulty(func(op string) jobdbtest.Fault {
+			if op == jobdbtest.OpCommit && refuse.CompareAndSwap(true, false) {
+				return jobdbtest.Full
+			}
+			return jobdbtest.NoFault
+		}),
+	}
+	endpoint := &attempts{answer: later}
+	virtual(t, dir, endpoint, func(t *testing.T, r *rig) {
+		pause := func(destination string, is bool) {
+			if err := r.SetPolicy(t.Context(), centrifuge.QueueKey{Destination: destination}, centrifuge.QueuePolicy{Paused: is}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		pause("flushed.example", true)
+		pause("failing.example", true)
+		restart := func() {
+			if err := r.stop(); err != nil {
+				t.Fatal(err)
+			}
+			*r = *startVirtual(t, dir, endpoint, change...)
+		}
+		const flushed, late, failing = 3, 4, 5
+		submit(t, r, jobs(flushed, "https://flushed.example/")...)
+		fail := submit(t, r, jobs(failing, "https://failing.example/")...).JobIDs
+		if n, err := r.Expire(t.Context(), schedule.Selector{Destination: "flushed.example"}); n != flushed || err != nil {
+			t.Fatalf("%d flushed, %v", n, err)
+		}
+		pass(time.Second)
+		back.Store(int64(time.Hour))
+		refuse.Store(true)
+		for _, accepted := range []bool{false, true} {
+			if _, err := r.Submit(t.Context(), director.Submission{Jobs: jobs(late, "https://flushed.example/")}); (err == nil) != accepted {
+				t.Errorf("submit: %v", err)
+			}
+			pass(time.Second)
+		}
+		for range 20 {
+			if _, err := r.Retry(t.Context(), schedule.Selector{Destination: "failing.example"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		restart()
+		pause("failing.example", false)
+		pass(time.Second)
+		if l := ledger(t, r); l.AwaitingRetry != failing || l.AwaitingScheduling != flushed+late-1 {
+			t.Errorf("before: %+v", l)
+		}
+		restart()
+		bucket.hears.Store(true)
+		pass(10 * time.Minute)
+		if l := ledger(t, r); l.Archived != flushed || l.AwaitingScheduling != late || l.AwaitingRetry != failing {
+			t.Errorf("after: %+v", l)
+		}
+		for _, id := range fail {
+			if n := len(endpoint.of(id)); n != 1 {
+				t.Errorf("a job that has failed since the order was attempted %d times", n)
+			}
+		}
+		if booked, recounted, err := r.Verify(t.Context()); err != nil || booked != recounted {
+			t.Errorf("booked %+v, recounted %+v: %v", booked, recounted, err)
+		}
+	}, change...)
 }
 
 // A commit whose outcome is unknown leaves an order in force if it was kept, and
@@ -184,14 +256,7 @@ func TestOrderWhoseOutcomeIsUnknown(t *testing.T) {
 func TestOrdersAreDrained(t *testing.T) {
 	p, dir := newPool(t), t.TempDir()
 	bucket := &deaf{Bucket: &archivetest.Memory{}}
-	y := newTally(func(_ *centrifuge.Job, attempt uint32) delivery.Result {
-		if attempt > 1 {
-			return status(200)
-		}
-		r := status(503)
-		r.RetryAfter = 2 * time.Hour
-		return r
-	})
+	y := newTally(func(job *centrifuge.Job, attempt uint32) delivery.Result { return later(t.Context(), job, attempt) })
 	r := start(t, dir, new(atomic.Uint64), p.serving(y), laggard(bucket))
 	const retried, flushed, later = 7, 8, 9
 	submit(t, r, jobs(retried, "https://retried.example/")...)

@@ -82,7 +82,7 @@ func (t *tenure) recoverJobs(ctx context.Context) (interrupted []effect, err err
 			return nil, ctx.Err()
 		}
 	}
-	t.log.startAfter(lastSeq)
+	t.log.startAfter(max(lastSeq, t.recovered.lastSeq()))
 	return interrupted, nil
 }
 
@@ -91,7 +91,7 @@ func (t *tenure) recoverJobs(ctx context.Context) (interrupted []effect, err err
 func (t *tenure) resume(row *jobdb.Row) {
 	failed := row.Last.State == centrifuge.StateAwaitingRetry
 	spent := failed && isSpent(row.Last.RetryAt, row.ExpireAt)
-	_, flushed := t.orders.given(jobdb.OrderExpire, row.Queue, row.Last.Time)
+	_, flushed := t.recovered.given(jobdb.OrderExpire, row.Queue, &row.Last)
 	switch {
 	case t.mover != nil:
 		t.mover.resume(row.ID, flushed && !spent)
@@ -104,7 +104,7 @@ func (t *tenure) resume(row *jobdb.Row) {
 		return
 	}
 	due := row.Last.RetryAt
-	if _, retried := t.orders.given(jobdb.OrderRetry, row.Queue, row.Last.Time); retried {
+	if _, retried := t.recovered.given(jobdb.OrderRetry, row.Queue, &row.Last); retried {
 		due = t.o.Now()
 	}
 	t.mu.Lock()

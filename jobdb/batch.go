@@ -1,14 +1,18 @@
 package jobdb
 
-import "centrifuge"
+import (
+	"slices"
+
+	"centrifuge"
+)
 
 // Batch is what one commit makes durable. The zero Batch is empty and ready.
 //
 // That a job was accepted is told by its row alone: every reader of a JobDB puts
 // the transition to awaiting_scheduling, with sequence number 0 and the time of
-// the job's making, before those that were appended. A job that was moved in from
-// another JobDB may have that transition appended, before its attempts, and it is
-// not put there twice.
+// the job's making, before those that were appended. A job may have
+// that transition appended, before its attempts: one that was moved in from another
+// JobDB, or came after an order. It is not put there twice.
 //
 // Every reader gives the beginning of each attempt as well, right before its
 // outcome. It may have no row of its own if it was appended right before the outcome,
@@ -36,6 +40,13 @@ func (b *Batch) Append(life centrifuge.Life, t centrifuge.Transition) (centrifug
 	}
 	b.transitions = append(b.transitions, t)
 	return next, nil
+}
+
+// Withdraw takes the jobs and transactions out of the batch, and the transitions of
+// the jobs that are named.
+func (b *Batch) Withdraw(ids map[centrifuge.ID]bool) {
+	b.Jobs, b.Transactions = b.Jobs[:0], b.Transactions[:0]
+	b.transitions = slices.DeleteFunc(b.transitions, func(t centrifuge.Transition) bool { return ids[t.JobID] })
 }
 
 // Transitions are those appended, in order. The caller must not change them.

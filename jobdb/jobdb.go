@@ -63,8 +63,8 @@ type DB interface {
 	// Policies returns the latest policy of each scope.
 	Policies(ctx context.Context) ([]Policy, error)
 
-	// Orders returns the latest order of each kind and scope that was given at a
-	// time or after it.
+	// Orders returns the latest order of each kind and scope among those that were
+	// given at a time or after it: its highest Seq, and its latest Time.
 	Orders(ctx context.Context, since time.Time) ([]Order, error)
 
 	// Size is how many bytes the JobDB occupies where it is stored. A server's
@@ -149,10 +149,12 @@ type Policy struct {
 }
 
 // Order is what an operator said of the unfinished jobs of some queues, as logged.
-// It is about a job as it stood at the order's time.
+// It is about jobs as they stood then: those whose last transition comes before the
+// order.
 type Order struct {
 	Scope centrifuge.QueueKey // as that of a Policy
 	Kind  OrderKind
+	Seq   uint64    // its place among the transitions of the JobDB
 	Time  time.Time // millisecond precision, UTC
 }
 

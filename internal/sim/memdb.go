@@ -237,8 +237,11 @@ func (db *memoryDB) Orders(ctx context.Context, since time.Time) ([]jobdb.Order,
 		case o.Time.Before(since):
 		case i < 0:
 			orders = append(orders, o)
-		case o.Time.After(orders[i].Time):
-			orders[i] = o
+		default:
+			orders[i].Seq = max(orders[i].Seq, o.Seq)
+			if o.Time.After(orders[i].Time) {
+				orders[i].Time = o.Time
+			}
 		}
 	}
 	return orders, nil

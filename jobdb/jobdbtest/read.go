@@ -238,7 +238,7 @@ func testPolicies(t *testing.T, s *store) {
 func testOrders(t *testing.T, s *store) {
 	at := func(n int) time.Time { return epoch0.Add(time.Duration(n) * time.Millisecond) }
 	order := func(source, destination string, kind jobdb.OrderKind, n int) jobdb.Order {
-		return jobdb.Order{Scope: centrifuge.QueueKey{Source: source, Destination: destination}, Kind: kind, Time: at(n)}
+		return jobdb.Order{Scope: centrifuge.QueueKey{Source: source, Destination: destination}, Kind: kind, Seq: uint64(100 + n), Time: at(n)}
 	}
 	s.commit(&jobdb.Batch{Orders: []jobdb.Order{
 		order("a", "", jobdb.OrderRetry, 1), order("a", "", jobdb.OrderExpire, 2), order("", "a", jobdb.OrderExpire, 3),

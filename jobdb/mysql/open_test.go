@@ -120,7 +120,7 @@ func TestSchemaThatIsNoJobDB(t *testing.T) {
 			var l load
 			b := l.batch(t, 1)
 			b.Transactions = []jobdb.Transaction{{ID: "a"}, {ID: "b", State: jobdb.TransactionPrepared, Drafts: []byte("drafts")}}
-			b.Orders = []jobdb.Order{{Scope: centrifuge.QueueKey{Source: "s"}, Kind: jobdb.OrderRetry, Time: time.UnixMilli(1).UTC()}}
+			b.Orders = []jobdb.Order{{Scope: centrifuge.QueueKey{Source: "s"}, Kind: jobdb.OrderRetry, Seq: 7, Time: time.UnixMilli(1).UTC()}}
 			mustCommit(t, db, b)
 			if orders, err := db.Orders(t.Context(), time.Time{}); err != nil || !slices.Equal(orders, b.Orders) {
 				t.Errorf("%s: orders are %+v, %v", test.name, orders, err)

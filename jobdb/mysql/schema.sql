@@ -62,12 +62,13 @@ CREATE TABLE IF NOT EXISTS queue_policies (
   time        BIGINT          NOT NULL
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC;
 
--- What operators said of unfinished jobs, as these stood at that time.
+-- What operators said of unfinished jobs, as these stood then.
 CREATE TABLE IF NOT EXISTS orders (
   id          BIGINT           NOT NULL AUTO_INCREMENT PRIMARY KEY,
   source      VARBINARY(1024)  NOT NULL,
   destination VARBINARY(1024)  NOT NULL,
   kind        TINYINT UNSIGNED NOT NULL,            -- 1: retry now, 2: to the archive
+  seq         BIGINT           NOT NULL,            -- comes after all transitions with a lower id
   time        BIGINT           NOT NULL
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC;
 

@@ -12,7 +12,7 @@ import (
 func (w *writer) insertOrders(ctx context.Context, orders []jobdb.Order) error {
 	for i := range orders {
 		o := &orders[i]
-		w.args = append(w.args, o.Scope.Source, o.Scope.Destination, int64(o.Kind), o.Time.UnixMilli())
+		w.args = append(w.args, o.Scope.Source, o.Scope.Destination, int64(o.Kind), int64(o.Seq), o.Time.UnixMilli())
 	}
 	return w.flush(ctx, &w.orders)
 }
@@ -23,11 +23,11 @@ func (b *Body) Orders(ctx context.Context, since time.Time) ([]jobdb.Order, erro
 	err := b.snapshot(ctx, func(tx *sql.Tx) error {
 		return eachRow(ctx, tx.StmtContext(ctx, b.reads.orders), func(rows *sql.Rows) error {
 			var o jobdb.Order
-			var kind, given int64
-			if err := rows.Scan(&o.Scope.Source, &o.Scope.Destination, &kind, &given); err != nil {
+			var kind, seq, given int64
+			if err := rows.Scan(&o.Scope.Source, &o.Scope.Destination, &kind, &seq, &given); err != nil {
 				return err
 			}
-			o.Time = fromMilli(given)
+			o.Seq, o.Time = uint64(seq), fromMilli(given)
 			if o.Kind = jobdb.OrderKind(kind); int64(o.Kind) != kind || !o.Kind.Valid() {
 				return fmt.Errorf("order of kind %d for %q: %w", kind, o.Scope, jobdb.ErrCorrupt)
 			}

@@ -42,7 +42,7 @@ func prepareReads(ctx context.Context, db *sql.DB, dialect Dialect) (*reads, err
 		{&r.prepared, `SELECT id, deadline, size FROM preparations p
 			WHERE NOT EXISTS (SELECT 1 FROM transactions t WHERE t.id = p.id)`},
 		{&r.policies, `SELECT source, destination, policy, time FROM queue_policies ORDER BY id`},
-		{&r.orders, `SELECT source, destination, kind, MAX(time) FROM orders WHERE time >= ? GROUP BY source, destination, kind`},
+		{&r.orders, `SELECT source, destination, kind, MAX(seq), MAX(time) FROM orders WHERE time >= ? GROUP BY source, destination, kind`},
 		{&r.scanJobs, `SELECT id, source, destination, created_at, expire_at FROM jobs WHERE id > ? ORDER BY id LIMIT ?`},
 		{&r.scanLastTransitions, dialect.LastTransitions},
 	} {

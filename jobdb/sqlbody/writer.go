@@ -42,7 +42,7 @@ func newWriter(ctx context.Context, db *sql.DB, dialect Dialect) (*writer, error
 		transactions: inserter{columns: 4, into: `transactions (id, created_at, job_ids, state)`},
 		preparations: inserter{columns: 6, into: `preparations (id, created_at, deadline, job_ids, size, payload_id)`},
 		policies:     inserter{columns: 4, into: `queue_policies (source, destination, policy, time)`},
-		orders:       inserter{columns: 4, into: `orders (source, destination, kind, time)`},
+		orders:       inserter{columns: 5, into: `orders (source, destination, kind, seq, time)`},
 	}
 	for _, in := range w.inserters() {
 		in.bySize = make([]*sql.Stmt, bits.Len(uint(dialect.MaxRows)))

@@ -41,6 +41,7 @@ CREATE TABLE preparations (
   source      TEXT    NOT NULL,
   destination TEXT    NOT NULL,
   kind        INTEGER NOT NULL,
+  seq         INTEGER NOT NULL,
   time        INTEGER NOT NULL
 ) STRICT;`,
 }

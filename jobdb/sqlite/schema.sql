@@ -61,12 +61,13 @@ CREATE TABLE queue_policies (
   time        INTEGER NOT NULL
 ) STRICT;
 
--- What operators said of unfinished jobs, as these stood at that time.
+-- What operators said of unfinished jobs, as these stood then.
 CREATE TABLE orders (
   id          INTEGER NOT NULL PRIMARY KEY,
   source      TEXT    NOT NULL,
   destination TEXT    NOT NULL,
   kind        INTEGER NOT NULL,             -- 1: retry now, 2: to the archive
+  seq         INTEGER NOT NULL,             -- comes after all transitions with a lower id
   time        INTEGER NOT NULL
 ) STRICT;
 

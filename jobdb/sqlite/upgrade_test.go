@@ -67,7 +67,7 @@ func TestOlderVersionsAreUpgraded(t *testing.T) {
 				CreatedAt: time.UnixMilli(1).UTC(), Deadline: time.UnixMilli(2).UTC(), Drafts: []byte("jobs"),
 			}
 			order := jobdb.Order{
-				Scope: centrifuge.QueueKey{Source: "s"}, Kind: jobdb.OrderExpire, Time: time.UnixMilli(int64(epoch)).UTC(),
+				Scope: centrifuge.QueueKey{Source: "s"}, Kind: jobdb.OrderExpire, Seq: epoch, Time: time.UnixMilli(int64(epoch)).UTC(),
 			}
 			if err := db.Commit(t.Context(), &jobdb.Batch{Transactions: []jobdb.Transaction{prepared}, Orders: []jobdb.Order{order}}); err != nil {
 				t.Fatal(err)
