@@ -1,8 +1,10 @@
 package director
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -70,7 +72,7 @@ func (o *orders) forgetLocked() {
 	delete(o.mu.at, oldest)
 }
 
-// since returns those that were given after a time.
+// since returns those that were given after a time, in order.
 func (o *orders) since(t time.Time) (given []jobdb.Order) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -79,6 +81,10 @@ func (o *orders) since(t time.Time) (given []jobdb.Order) {
 			given = append(given, jobdb.Order{Scope: centrifuge.QueueKey(what.sel), Kind: what.kind, Time: at})
 		}
 	}
+	slices.SortFunc(given, func(a, b jobdb.Order) int {
+		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Scope.Source, b.Scope.Source),
+			cmp.Compare(a.Scope.Destination, b.Scope.Destination), cmp.Compare(a.Kind, b.Kind))
+	})
 	return given
 }
 

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -221,7 +222,9 @@ func (db *memoryDB) Policies(ctx context.Context) ([]jobdb.Policy, error) {
 		return nil, err
 	}
 	defer unlock()
-	return slices.Collect(maps.Values(db.m.mu.policies)), nil
+	return slices.SortedFunc(maps.Values(db.m.mu.policies), func(a, b jobdb.Policy) int {
+		return cmp.Or(cmp.Compare(a.Scope.Source, b.Scope.Source), cmp.Compare(a.Scope.Destination, b.Scope.Destination))
+	}), nil
 }
 
 func (db *memoryDB) Orders(ctx context.Context, since time.Time) ([]jobdb.Order, error) {
