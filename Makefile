@@ -52,7 +52,7 @@ bench: build peers mariadb $(CONSUL) ## Measure throughput, latency and memory; 
 ##@ Check
 
 .PHONY: test
-test: tools cc mariadb chromium lint proto vet unit ## Everything CI runs, cheapest first
+test: tools cc mariadb chromium strace lint proto vet unit ## Everything CI runs, cheapest first
 
 .PHONY: lint
 lint: $(LINTER) ## Formatting, linters and import rules
@@ -78,7 +78,7 @@ vet: ## go vet
 	cd bench/peers && go vet ./...
 
 .PHONY: unit
-unit: cc mariadb chromium $(S3SERVER) $(CONSUL) ## All tests, with the race detector, in random order (ARGS="-run …")
+unit: cc mariadb chromium strace $(S3SERVER) $(CONSUL) ## All tests, with the race detector, in random order (ARGS="-run …")
 	go test -race -shuffle=on -timeout=15m $(ARGS) ./...
 
 # What is tested on MariaDB, on MySQL. It is no part of `make test`, because which
@@ -158,6 +158,16 @@ chromium:
 		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 		$$sudo apt-get update -qq; \
 		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core; \
+	fi
+
+# What tells which writes were synced, for the tests of a loss of power.
+.PHONY: strace
+strace:
+	@if ! command -v strace >/dev/null; then \
+		echo "installing strace for the tests of a loss of power"; \
+		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+		$$sudo apt-get update -qq; \
+		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends strace; \
 	fi
 
 # What the other job queues of the benchmark stand on.

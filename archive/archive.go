@@ -24,8 +24,9 @@ var (
 	// looked for.
 	ErrNotFound = errors.New("not in the archive")
 
-	// ErrDamaged means that an object is there but is cut short, corrupt or
-	// written by a newer version. The error names the object.
+	// ErrDamaged means that an object is cut short, corrupt, written by a newer
+	// version or gone though another tells of it. The error is a [DamagedError]. A
+	// store that does not answer, or refuses, is no damage.
 	ErrDamaged = errors.New("damaged or unreadable")
 
 	// ErrCursor means that a cursor is not one that a listing gave.
@@ -129,9 +130,4 @@ func (a *Archive) put(ctx context.Context, stored string, w *lineWriter) error {
 		return fmt.Errorf("put archive object %s: %w", stored, err)
 	}
 	return nil
-}
-
-// damaged names the object in an error of reading it.
-func damaged(stored string, err error) error {
-	return fmt.Errorf("archive object %s: %w: %w", stored, ErrDamaged, err)
 }

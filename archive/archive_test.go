@@ -97,7 +97,10 @@ func listAll(t testing.TB, a *archive.Archive, f archive.Filter, limit int) (ent
 		if len(page.Entries) > limit {
 			t.Fatalf("a page has %d entries, more than %d", len(page.Entries), limit)
 		}
-		entries, problems = append(entries, page.Entries...), append(problems, page.Problems...)
+		entries = append(entries, page.Entries...)
+		for _, damage := range page.Damaged {
+			problems = append(problems, damage)
+		}
 		if cursor = page.Next; cursor == "" {
 			return entries, problems
 		}

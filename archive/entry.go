@@ -27,6 +27,10 @@ type Entry struct {
 	ArchivedAt  time.Time // millisecond precision, UTC
 	ReplayedAs  centrifuge.ID
 	ReplayedAt  time.Time // zero if it was not replayed
+
+	// Doubtful says that a mark of the object is damaged: the job may have been
+	// replayed, though ReplayedAs is zero.
+	Doubtful bool
 }
 
 // ReplayID is the ID under which to submit the archived job again. It is always

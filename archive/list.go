@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"strconv"
 	"strings"
@@ -15,23 +16,22 @@ type Page struct {
 	Entries []Entry // oldest first, by the time of archiving
 	Next    string  // where the next page begins; empty if this is the last
 
-	// Problems are the objects that could not be read on the way, one error each,
-	// naming the object. Jobs that only they hold are missing from Entries. An
-	// object whose index is unreadable is listed from its records, with the problem
-	// reported; one whose mark of a replay is unreadable is listed as if not
-	// replayed so.
-	Problems []error
+	// Damaged is what was found damaged on the way. Jobs that only it holds are
+	// missing from Entries. An object whose index is damaged is listed from its
+	// records; the jobs of one with a damaged mark of a replay are Doubtful.
+	Damaged []*DamagedError
 }
 
 // List returns archived jobs that the filter chooses, from where cursor says: an
 // empty one is the beginning, others come from an earlier page. A page has at
-// most limit entries (at least 1), and ends earlier if problems make up the
+// most limit entries (at least 1), and ends earlier if damage makes up the
 // number; its memory is bounded by that and one object. What is archived between
 // two pages is seen by the later one if its name sorts after the earlier page. A
 // batch whose Write is under way or was cut short may be listed already.
 //
 // It reads the indexes of the objects in the filter's time, and nothing else
-// unless an index is missing or unreadable.
+// unless an index is missing or damaged. It goes on after what is damaged; if the
+// bucket fails otherwise, so does it.
 func (a *Archive) List(ctx context.Context, filter Filter, cursor string, limit int) (Page, error) {
 	if limit < 1 {
 		return Page{}, fmt.Errorf("list the archive: limit %d is below 1", limit)
@@ -57,7 +57,7 @@ func (a *Archive) List(ctx context.Context, filter Filter, cursor string, limit 
 		if obj.at.Before(from) {
 			continue
 		}
-		if len(page.Entries)+len(page.Problems) >= limit {
+		if len(page.Entries)+len(page.Damaged) >= limit {
 			page.Next = obj.name
 			break
 		}
@@ -65,8 +65,11 @@ func (a *Archive) List(ctx context.Context, filter Filter, cursor string, limit 
 		if obj.name == begin {
 			skip = done
 		}
-		next := a.listObject(ctx, &page, obj, &filter, skip, limit)
-		if err := ctx.Err(); err != nil {
+		next, err := a.listObject(ctx, &page, obj, &filter, skip, limit)
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
 			return Page{}, fmt.Errorf("list the archive: %w", err)
 		}
 		if next > 0 {
@@ -80,28 +83,32 @@ func (a *Archive) List(ctx context.Context, filter Filter, cursor string, limit 
 // listObject adds to the page what the filter chooses of one object, after its
 // first skip lines. It returns how many lines are done with if the page became
 // full before the last one, and 0 otherwise.
-func (a *Archive) listObject(ctx context.Context, page *Page, obj object, filter *Filter, skip, limit int) int {
+func (a *Archive) listObject(
+	ctx context.Context, page *Page, obj object, filter *Filter, skip, limit int,
+) (next int, err error) {
 	first := len(page.Entries)
-	defer func() {
-		if len(page.Entries) > first {
-			a.addMarks(ctx, page, page.Entries[first:], obj)
-		}
-	}()
 	for e, err := range a.entries(ctx, obj, filter.needles()) {
-		if err != nil {
-			page.Problems = append(page.Problems, err)
+		if damage, ok := errors.AsType[*DamagedError](err); ok {
+			page.Damaged = append(page.Damaged, damage)
 			continue
+		}
+		if err != nil {
+			return 0, err
 		}
 		if e.line < skip || !filter.match(&e.Entry) {
 			continue
 		}
 		if len(page.Entries) >= limit {
-			return e.line
+			next = e.line
+			break
 		}
 		e.Object, e.ArchivedAt = obj.name, obj.at
 		page.Entries = append(page.Entries, e.Entry)
 	}
-	return 0
+	if len(page.Entries) > first {
+		err = a.addMarks(ctx, page, page.Entries[first:], obj)
+	}
+	return next, err
 }
 
 // indexed is an entry and the line, from 0, that it has in its object.
@@ -116,7 +123,7 @@ type indexed struct {
 func (a *Archive) entries(ctx context.Context, obj object, needles [][]byte) iter.Seq2[indexed, error] {
 	return func(yield func(indexed, error) bool) {
 		if obj.index && !obj.data {
-			yield(indexed{}, damaged(obj.name+dataExt, errors.New("it is missing, though its index is there")))
+			yield(indexed{}, &DamagedError{Object: obj.name, Stored: obj.name + dataExt, Err: errors.New("it is missing, though its index is there")})
 			return
 		}
 		if obj.index {
@@ -152,7 +159,13 @@ func (a *Archive) entries(ctx context.Context, obj object, needles [][]byte) ite
 // damaged may show at its end only.
 func (a *Archive) readIndex(ctx context.Context, object string, needles [][]byte) ([]indexed, error) {
 	stored := object + indexExt
+	damaged := func(err error) error {
+		return &DamagedError{Object: object, Stored: stored, Err: err, MadeUpFor: true}
+	}
 	data, err := a.bucket.Get(ctx, stored)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, damaged(err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("get archive object %s: %w", stored, err)
 	}
@@ -160,12 +173,12 @@ func (a *Archive) readIndex(ctx context.Context, object string, needles [][]byte
 	n := 0
 	for line, err := range a.lines(data) {
 		if err != nil {
-			return nil, damaged(stored, err)
+			return nil, damaged(err)
 		}
 		if containsAll(line, needles) {
 			e, err := parseEntry(line)
 			if err != nil {
-				return nil, damaged(stored, err)
+				return nil, damaged(err)
 			}
 			entries = append(entries, indexed{Entry: e, line: n})
 		}

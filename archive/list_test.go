@@ -1,6 +1,7 @@
 package archive_test
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -231,6 +232,76 @@ func TestDamage(t *testing.T) {
 				t.Errorf("write again: %v", err)
 			}
 		})
+	}
+}
+
+// A store that does not answer is not damage, and nothing is listed without what it
+// holds.
+func TestPassingFailuresAreNoDamage(t *testing.T) {
+	var failing string
+	b := &archivetest.Faulty{Bucket: &archivetest.Memory{}, Decide: func(op archivetest.Op, name string) archivetest.Fault {
+		if op == archivetest.OpGet && failing != "" && strings.Contains(name, failing) {
+			return archivetest.FaultLost
+		}
+		return archivetest.FaultNone
+	}}
+	a := archive.New(b)
+	rs := records(t, 1, 4)
+	name := archive.ObjectName(noon, "a", rs[0].Job.ID)
+	mustWrite(t, a, name, rs)
+	entries, _ := listAll(t, a, archive.Filter{}, 100)
+	if err := a.MarkReplayed(t.Context(), replaysOf(t, entries[:1], noon)); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{".idx.ndjson.zst", ".replayed-"} {
+		failing = part
+		if page, err := a.List(t.Context(), archive.Filter{}, "", 100); !errors.Is(err, archivetest.ErrInjected) || errors.Is(err, archive.ErrDamaged) || len(page.Entries) > 0 {
+			t.Errorf("%s: %+v, %v", part, page, err)
+		}
+	}
+	failing = name + ".ndjson.zst"
+	for r, err := range a.Read(t.Context(), entries) {
+		if !errors.Is(err, archivetest.ErrInjected) || errors.Is(err, archive.ErrDamaged) {
+			t.Errorf("read %+v, %v", r, err)
+		}
+	}
+	if _, err := a.Find(t.Context(), rs[0].Job.ID); !errors.Is(err, archivetest.ErrInjected) || errors.Is(err, archive.ErrNotFound) {
+		t.Errorf("find: %v", err)
+	}
+}
+
+// An object's checksum is at its end, and counts for the records before.
+func TestDamageAfterWhatIsRead(t *testing.T) {
+	b := &archivetest.Memory{}
+	a := archive.New(b)
+	rs := records(t, 1, 4)
+	for i := range rs {
+		rs[i].Job.Payload = make([]byte, 1<<20) // more than a reader takes at once
+		if _, err := rand.Read(rs[i].Job.Payload); err != nil {
+			t.Fatal(err)
+		}
+	}
+	name := archive.ObjectName(noon, "a", rs[0].Job.ID)
+	mustWrite(t, a, name, rs)
+	entries, _ := listAll(t, a, archive.Filter{}, 100)
+	stored, err := b.Get(t.Context(), name+".ndjson.zst")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored[len(stored)-1] ^= 1
+	if err := b.Put(t.Context(), name+".ndjson.zst", stored); err != nil {
+		t.Fatal(err)
+	}
+	var last error
+	for _, err := range a.Read(t.Context(), entries[:1]) {
+		last = err
+	}
+	if last == nil {
+		t.Fatal("a record of an object with a wrong checksum was read as if all were well")
+	}
+	mustBlame(t, last, name+".ndjson.zst")
+	if r, err := a.Find(t.Context(), rs[0].Job.ID); err == nil {
+		t.Errorf("found %+v", r)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"time"
 
@@ -21,9 +22,10 @@ const clockSkew = time.Hour
 // Read yields the records of entries that were listed, object by object in the
 // order in which objects first appear among them, and in the order of writing
 // within an object. Each object is fetched and decompressed once, record by
-// record. If one cannot be read, or lacks the job, the error names it (and wraps
-// [ErrDamaged]) and takes the place of the records; the others follow if the
-// caller goes on.
+// record, and to its end, where its checksum is. If one cannot be read, or lacks the
+// job, the error takes the place of the records that did not come; the next objects
+// follow if the caller goes on. After a [DamagedError] those that did come are not
+// to be trusted either.
 func (a *Archive) Read(ctx context.Context, entries []Entry) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		var order []string
@@ -51,7 +53,16 @@ func (a *Archive) readObject(ctx context.Context, object string, wanted map[cent
 	if _, err := checkObjectName(object); err != nil {
 		return yield(Record{}, fmt.Errorf("read from the archive: %w", err))
 	}
-	for r, err := range a.records(ctx, object) {
+	damaged := func(err error) error {
+		return &DamagedError{Object: object, Stored: object + dataExt, Err: err}
+	}
+	for line, err := range a.dataLines(ctx, object) {
+		var r Record
+		if err == nil && len(wanted) > 0 {
+			if r, err = parseRecord(line); err != nil {
+				err = damaged(err)
+			}
+		}
 		if err != nil {
 			return yield(Record{}, err) && ctx.Err() == nil
 		}
@@ -62,12 +73,9 @@ func (a *Archive) readObject(ctx context.Context, object string, wanted map[cent
 		if !yield(r, nil) {
 			return false
 		}
-		if len(wanted) == 0 {
-			return true
-		}
 	}
 	for id := range wanted {
-		return yield(Record{}, damaged(object+dataExt, fmt.Errorf("%d jobs of its index are not in it, among them %s", len(wanted), id)))
+		return yield(Record{}, damaged(fmt.Errorf("%d jobs of its index are not in it, among them %s", len(wanted), id)))
 	}
 	return true
 }
@@ -76,23 +84,39 @@ func (a *Archive) readObject(ctx context.Context, object string, wanted map[cent
 // yielded.
 func (a *Archive) records(ctx context.Context, object string) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
+		for line, err := range a.dataLines(ctx, object) {
+			var r Record
+			if err == nil {
+				if r, err = parseRecord(line); err != nil {
+					err = &DamagedError{Object: object, Stored: object + dataExt, Err: err}
+				}
+			}
+			if !yield(r, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// dataLines yields the lines of an object's records. After an error nothing more is
+// yielded.
+func (a *Archive) dataLines(ctx context.Context, object string) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
 		stored := object + dataExt
 		data, err := a.bucket.Get(ctx, stored)
-		if err != nil {
-			yield(Record{}, fmt.Errorf("get archive object %s: %w", stored, err))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			yield(nil, &DamagedError{Object: object, Stored: stored, Err: err})
+			return
+		case err != nil:
+			yield(nil, fmt.Errorf("get archive object %s: %w", stored, err))
 			return
 		}
 		for line, err := range a.lines(data) {
 			if err != nil {
-				yield(Record{}, damaged(stored, err))
-				return
+				err = &DamagedError{Object: object, Stored: stored, Err: err}
 			}
-			r, err := parseRecord(line)
-			if err != nil {
-				yield(Record{}, damaged(stored, err))
-				return
-			}
-			if !yield(r, nil) {
+			if !yield(line, err) || err != nil {
 				return
 			}
 		}
@@ -105,8 +129,8 @@ func (a *Archive) records(ctx context.Context, object string) iter.Seq2[Record, 
 //
 // It reads the indexes of that time, oldest first, until one names the job: a
 // fraction of a millisecond each in a local folder, a request each in object
-// storage. If the job is not found but an index in between cannot be read, the
-// error says so and is not [ErrNotFound].
+// storage. If the job is not found but what is in between is damaged, the error says
+// so and is not [ErrNotFound].
 func (a *Archive) Find(ctx context.Context, id centrifuge.ID) (Record, error) {
 	filter := Filter{JobID: id, From: id.Time().Add(-clockSkew), To: id.Time().Add(FindSpan)}
 	var problems []error
@@ -115,12 +139,20 @@ func (a *Archive) Find(ctx context.Context, id centrifuge.ID) (Record, error) {
 		if err != nil {
 			return Record{}, fmt.Errorf("find job %s: %w", id, err)
 		}
-		problems = append(problems, page.Problems...)
+		for _, damage := range page.Damaged {
+			problems = append(problems, damage)
+		}
+		var found Record
+		whole := false
 		for r, err := range a.Read(ctx, page.Entries) {
-			if err == nil {
-				return r, nil
+			if whole = err == nil; whole {
+				found = r
+			} else {
+				problems = append(problems, err)
 			}
-			problems = append(problems, err)
+		}
+		if whole {
+			return found, nil
 		}
 		if cursor = page.Next; cursor == "" {
 			break

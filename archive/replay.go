@@ -81,25 +81,29 @@ func (a *Archive) putMarks(ctx context.Context, object string, marks []markLine)
 		}
 	}
 	stored := object + markExt + hex.EncodeToString(sum.Sum(nil)[:16]) + dataExt
-	switch _, err := a.readMarks(ctx, stored); {
+	switch _, err := a.readMarks(ctx, object, stored); {
 	case err == nil:
 		return nil
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, ErrDamaged):
+	case errors.Is(err, ErrDamaged): // or not there
 		return a.put(ctx, stored, w)
 	default:
 		return fmt.Errorf("mark replays: %w", err)
 	}
 }
 
-func (a *Archive) readMarks(ctx context.Context, stored string) ([]markLine, error) {
+func (a *Archive) readMarks(ctx context.Context, object, stored string) ([]markLine, error) {
+	damaged := func(err error) error { return &DamagedError{Object: object, Stored: stored, Err: err} }
 	data, err := a.bucket.Get(ctx, stored)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, damaged(err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("get archive object %s: %w", stored, err)
 	}
 	var marks []markLine
 	for line, err := range a.lines(data) {
 		if err != nil {
-			return nil, damaged(stored, err)
+			return nil, damaged(err)
 		}
 		var m markLine
 		err := json.Unmarshal(line, &m)
@@ -110,28 +114,32 @@ func (a *Archive) readMarks(ctx context.Context, stored string) ([]markLine, err
 			err = errors.New("a line has no replayed_as")
 		}
 		if err != nil {
-			return nil, damaged(stored, err)
+			return nil, damaged(err)
 		}
 		marks = append(marks, m)
 	}
 	return marks, nil
 }
 
-// addMarks fills in the replays of entries of one object, and adds marks that
-// cannot be read to the page's problems.
-func (a *Archive) addMarks(ctx context.Context, page *Page, entries []Entry, obj object) {
+// addMarks fills in the replays of entries of one object.
+func (a *Archive) addMarks(ctx context.Context, page *Page, entries []Entry, obj object) error {
 	if len(obj.marks) == 0 {
-		return
+		return nil
 	}
 	at := make(map[centrifuge.ID]*Entry, len(entries))
 	for i := range entries {
 		at[entries[i].JobID] = &entries[i]
 	}
+	doubtful := false
 	for _, stored := range obj.marks {
-		marks, err := a.readMarks(ctx, stored)
-		if err != nil {
-			page.Problems = append(page.Problems, err)
+		marks, err := a.readMarks(ctx, obj.name, stored)
+		if damage, ok := errors.AsType[*DamagedError](err); ok {
+			page.Damaged = append(page.Damaged, damage)
+			doubtful = true
 			continue
+		}
+		if err != nil {
+			return err
 		}
 		for _, m := range marks {
 			e, replayedAt := at[m.ID], time.Time(m.ReplayedAt)
@@ -140,4 +148,8 @@ func (a *Archive) addMarks(ctx context.Context, page *Page, entries []Entry, obj
 			}
 		}
 	}
+	for i := range entries {
+		entries[i].Doubtful = doubtful && entries[i].ReplayedAs.IsZero()
+	}
+	return nil
 }

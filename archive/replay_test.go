@@ -155,11 +155,14 @@ func TestDamagedMark(t *testing.T) {
 		t.Fatalf("%+v, problems %v", got, problems)
 	}
 	mustBlame(t, problems[0], mark)
+	if !got[0].Doubtful || !got[1].Doubtful {
+		t.Errorf("that it may have been replayed is not said: %+v", got)
+	}
 	// A mark holds nothing that its recorder does not know, so it is repaired.
 	if err := a.MarkReplayed(t.Context(), replays); err != nil {
 		t.Fatal(err)
 	}
-	if got, problems = listAll(t, a, archive.Filter{}, 100); got[0].ReplayedAs != replays[0].As || len(problems) > 0 {
+	if got, problems = listAll(t, a, archive.Filter{}, 100); got[0].ReplayedAs != replays[0].As || got[0].Doubtful || len(problems) > 0 {
 		t.Errorf("after marking again: %+v, problems %v", got, problems)
 	}
 }

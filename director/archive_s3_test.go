@@ -63,8 +63,8 @@ func expire(t *testing.T, r *rig, n int) {
 func wantArchived(t *testing.T, server *s3test.Server, n int) {
 	t.Helper()
 	page, err := archive.New(server.Open(t, "jobs")).List(t.Context(), archive.Filter{}, "", 2*n+1)
-	if err != nil || len(page.Problems) > 0 {
-		t.Fatalf("list: %v, %v", err, page.Problems)
+	if err != nil || len(page.Damaged) > 0 {
+		t.Fatalf("list: %v, %v", err, page.Damaged)
 	}
 	seen := map[centrifuge.ID]bool{}
 	for _, e := range page.Entries {

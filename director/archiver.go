@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -56,11 +57,11 @@ func (a *archiver) stop() { close(a.stopping) }
 // run archives until ctx ends, or stop is called. What is begun then is resumed by
 // recovery.
 func (a *archiver) run(ctx context.Context) {
-	for name, ids := range a.resume {
+	for _, name := range slices.Sorted(maps.Keys(a.resume)) {
 		if closed(a.stopping) {
 			return
 		}
-		if err := a.finish(ctx, name, ids); err != nil {
+		if err := a.finish(ctx, name, a.resume[name]); err != nil {
 			a.end(ctx, err)
 			return
 		}

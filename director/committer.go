@@ -32,9 +32,10 @@ type effect struct {
 
 // intake is a Submit on its way into the JobDB.
 type intake struct {
-	jobs []*centrifuge.Job
-	tx   jobdb.Transaction
-	done chan error // receives once, when the outcome is known
+	jobs  []*centrifuge.Job
+	tx    jobdb.Transaction
+	dated bool       // its jobs have transitions, as dateLocked says
+	done  chan error // receives once, when the outcome is known
 }
 
 // group is a batch together with those who wait for it.
@@ -43,6 +44,7 @@ type group struct {
 	intakes  []*intake
 	arrivals []*arrival
 	effects  []effect
+	orders   []*ordering
 	synced   []chan error // of sync, each receives once
 }
 
@@ -51,8 +53,9 @@ func (g *group) reset() {
 	clear(g.intakes)
 	clear(g.arrivals)
 	clear(g.effects)
+	clear(g.orders)
 	clear(g.synced)
-	g.intakes, g.arrivals, g.effects, g.synced = g.intakes[:0], g.arrivals[:0], g.effects[:0], g.synced[:0]
+	g.intakes, g.arrivals, g.effects, g.orders, g.synced = g.intakes[:0], g.arrivals[:0], g.effects[:0], g.orders[:0], g.synced[:0]
 }
 
 // committer makes what many callers want durable so in shared commits. Callers
@@ -79,7 +82,8 @@ type committer struct {
 		open   *group
 		spare  *group
 		seq    uint64
-		closed error // why nothing more is taken; run ends once all is flushed
+		spoke  time.Time // when the last order was given
+		closed error     // why nothing more is taken; run ends once all is flushed
 	}
 }
 
@@ -103,7 +107,31 @@ func (c *committer) submit(in *intake) error {
 	for _, job := range in.jobs {
 		g.effects = append(g.effects, effect{job: job, life: centrifuge.Life{State: centrifuge.StateAwaitingScheduling}})
 	}
+	if err := c.dateLocked(in); err != nil {
+		return err
+	}
 	c.poke()
+	return nil
+}
+
+// dateLocked sees to it that jobs which come after an order, and are not later by
+// their clock, can be told from those before it: their rows alone have no place
+// among the transitions.
+func (c *committer) dateLocked(in *intake) error {
+	for _, job := range in.jobs {
+		if job.CreatedAt.After(c.mu.spoke) {
+			continue
+		}
+		c.mu.seq++
+		_, err := c.mu.open.batch.Append(centrifuge.Life{}, centrifuge.Transition{
+			JobID: job.ID, Seq: c.mu.seq, State: centrifuge.StateAwaitingScheduling, Time: job.CreatedAt,
+		})
+		if err != nil {
+			return err
+		}
+		in.dated = true
+		c.unflushed.Add(1)
+	}
 	return nil
 }
 
@@ -153,14 +181,27 @@ func (c *committer) appendLocked(life centrifuge.Life, t centrifuge.Transition, 
 	return next, nil
 }
 
-// policy adds queue policies to the open group and waits until they are durable.
-func (c *committer) policy(ctx context.Context, policies ...jobdb.Policy) error {
+// words adds queue policies, and orders that were given before, to the open group and
+// waits until they are durable.
+func (c *committer) words(ctx context.Context, policies []jobdb.Policy, orders []jobdb.Order) error {
+	return c.say(ctx, func(g *group) {
+		g.batch.Policies = append(g.batch.Policies, policies...)
+		g.batch.Orders = append(g.batch.Orders, orders...)
+	})
+}
+
+// order adds an order to the open group and waits until it is durable and obeyed.
+func (c *committer) order(ctx context.Context, o *ordering) error {
+	return c.say(ctx, func(g *group) { g.orders = append(g.orders, o) })
+}
+
+func (c *committer) say(ctx context.Context, add func(*group)) error {
 	c.mu.Lock()
 	if err := c.mu.closed; err != nil {
 		c.mu.Unlock()
 		return err
 	}
-	c.mu.open.batch.Policies = append(c.mu.open.batch.Policies, policies...)
+	add(c.mu.open)
 	c.mu.Unlock()
 	return c.sync(ctx)
 }
@@ -229,7 +270,8 @@ func (c *committer) run(ctx context.Context) error {
 	return nil
 }
 
-// next closes the open group and opens the spare one.
+// next closes the open group and opens the spare one. Orders are given at this
+// moment, after all else in their group.
 func (c *committer) next() (g *group, closed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -238,6 +280,16 @@ func (c *committer) next() (g *group, closed bool) {
 		c.mu.spare = &group{}
 	}
 	c.mu.open, c.mu.spare = c.mu.spare, nil
+	for _, o := range g.orders {
+		o.Time = c.now().UTC().Truncate(time.Millisecond)
+		g.batch.Orders = append(g.batch.Orders, o.Order)
+	}
+	for i := range g.batch.Orders {
+		o := &g.batch.Orders[i]
+		c.mu.seq++
+		o.Seq = c.mu.seq
+		c.spokeLocked(o.Time)
+	}
 	return g, c.mu.closed != nil
 }
 
@@ -252,8 +304,8 @@ func (c *committer) recycle(g *group) {
 // commit that failed for certain refuses the group's Submits, whose callers may
 // repeat them, and is tried again with the rest: transitions are facts.
 func (c *committer) commit(ctx context.Context, g *group) error {
-	transitions := int64(len(g.batch.Transitions()))
 	for try := 1; ; try++ {
+		transitions := int64(len(g.batch.Transitions()))
 		c.between.Lock()
 		began := c.now()
 		err := c.write(ctx, g)
@@ -318,11 +370,19 @@ func (c *committer) refuse(g *group, err error) {
 	if len(g.intakes) == 0 {
 		return
 	}
+	dated := make(map[centrifuge.ID]bool)
 	for _, in := range g.intakes {
+		if in.dated {
+			for _, job := range in.jobs {
+				dated[job.ID] = true
+			}
+		}
 		in.done <- refusal(err)
 	}
 	g.intakes = g.intakes[:0]
-	g.batch.Jobs, g.batch.Transactions = g.batch.Jobs[:0], g.batch.Transactions[:0]
+	transitions := len(g.batch.Transitions())
+	g.batch.Withdraw(dated)
+	c.unflushed.Add(int64(len(g.batch.Transitions()) - transitions))
 	for _, a := range g.arrivals {
 		a.addTo(&g.batch)
 	}
@@ -364,9 +424,22 @@ func (c *committer) abort(g *group, err error) {
 	}
 }
 
-// startAfter sets the sequence number that the JobDB's last transition has.
+// startAfter sets the sequence number that the JobDB's last transition or order has.
 func (c *committer) startAfter(seq uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mu.seq = seq
+}
+
+// spoke tells when an order was given before the committer began.
+func (c *committer) spoke(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.spokeLocked(at)
+}
+
+func (c *committer) spokeLocked(at time.Time) {
+	if at.After(c.mu.spoke) {
+		c.mu.spoke = at
+	}
 }

@@ -24,7 +24,7 @@ var ErrRetiring = fmt.Errorf("%d JobDBs are retiring; wait until one of them is 
 // Cycle acquires another JobDB and makes it the current one, without a moment in
 // which no Submit is accepted. It returns the names of the old one and the new one.
 //
-// The policies of queues are durable in the new one before it takes intake. In the
+// Policies and orders are durable in the new one before it takes intake. In the
 // old one no attempt begins any more; those under way get [Options.ShutdownGrace],
 // calls under way end as they would have, the archive object that was begun is
 // finished, and the transactions that ended lately are handed over, so that a repeated
@@ -76,8 +76,8 @@ func (d *Director) replace(ctx context.Context, next *owned) (old *owned, err er
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	// No policy is set between the copying and the moment from which on they are set
-	// in the next JobDB.
+	// Nothing is said between the copying and the moment from which on it is said
+	// to the next JobDB.
 	if err := d.policies.Acquire(ctx, allPolicies); err != nil {
 		return nil, err
 	}
@@ -95,8 +95,8 @@ func (d *Director) replace(ctx context.Context, next *owned) (old *owned, err er
 	if to == nil {
 		return nil, errors.New("it failed")
 	}
-	if err := to.log.policy(ctx, policies...); err != nil {
-		return nil, fmt.Errorf("copy the queue policies: %w", err)
+	if err := to.log.words(ctx, policies, d.orders.since(d.o.Now().Add(-ordersLast))); err != nil {
+		return nil, fmt.Errorf("copy the queue policies and orders: %w", err)
 	}
 
 	d.mu.Lock()

@@ -38,7 +38,7 @@ type Director struct {
 
 	changed  chan struct{}       // capacity 1: a JobDB was let go of
 	cycling  chan struct{}       // capacity 1: holds a token while the owner is being replaced
-	policies *semaphore.Weighted // SetPolicy holds 1, the replacing of the owner all
+	policies *semaphore.Weighted // what is said of queues holds 1, the replacing of the owner all
 
 	mu struct {
 		sync.Mutex

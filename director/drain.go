@@ -62,8 +62,8 @@ type DrainOptions struct {
 
 // Drain moves the unfinished jobs of a JobDB that no Director uses any more into
 // another one, each exactly once by its id, and returns the ledger, in which nothing
-// is pending then. The jobs that were on their way to the archive are archived from
-// here. The queue policies and the transactions that must still be recognised go
+// is pending then. The jobs that were on their way to the archive, or ordered there, are
+// archived from here. The queue policies and the transactions that must still be recognised go
 // first.
 //
 // A job that expires meanwhile is moved like the others, and archived where it comes
@@ -95,7 +95,7 @@ func Drain(ctx context.Context, o DrainOptions) (l Ledger, err error) {
 		}
 	}()
 	t := newTenure(&options, o.Holding, db, newMetrics(nil))
-	t.intake = newIntakes()
+	t.intake, t.orders = newIntakes(), newOrders()
 	t.others = func(*tenure) []*owned { return nil }
 	t.onItsWay = func(string) error { return nil }
 	t.mover = &mover{t: t, o: &o, done: make(chan struct{})}

@@ -20,10 +20,20 @@ import (
 // again, and it is passed over as known. A job that was offered once is never given
 // any other end here.
 type mover struct {
-	t    *tenure
-	o    *DrainOptions
-	left []centrifuge.ID // filled by recovery, then owned by run
-	done chan struct{}   // closed when nothing is left
+	t       *tenure
+	o       *DrainOptions
+	left    []centrifuge.ID // filled by recovery, then owned by run
+	flushed []leaving       // as left: those that were ordered to the archive and go there from here
+	done    chan struct{}   // closed when nothing is left
+}
+
+// resume takes down a job that waits for an attempt.
+func (m *mover) resume(id centrifuge.ID, flushed bool) {
+	if flushed {
+		m.flushed = append(m.flushed, leaving{id, centrifuge.ErrorFlushed})
+	} else {
+		m.left = append(m.left, id)
+	}
 }
 
 // While the target refuses, it is tried again after waits that double up to this.
@@ -50,6 +60,12 @@ func (m *mover) move(ctx context.Context) error {
 	}
 	if err := m.bringJobs(ctx); err != nil {
 		return err
+	}
+	for left := m.flushed; len(left) > 0; {
+		var err error
+		if left, err = m.t.archiver.object(ctx, left); err != nil {
+			return fmt.Errorf("archive what was ordered to the archive: %w", err)
+		}
 	}
 	if err := m.t.log.sync(ctx); err != nil {
 		return err
@@ -226,6 +242,7 @@ func (m *mover) pack(ctx context.Context, parcels chan<- parcel) error {
 		for _, trace := range traces {
 			last := &trace.Transitions[len(trace.Transitions)-1]
 			p.lives = append(p.lives, centrifuge.Life{State: last.State, Attempt: last.Attempt})
+			m.obey(&trace.Job, last)
 			if len(trace.Transitions) == 1 && last.Attempt == 0 {
 				trace.Transitions = nil // the job itself says as much
 			}
@@ -241,6 +258,16 @@ func (m *mover) pack(ctx context.Context, parcels chan<- parcel) error {
 		return send()
 	}
 	return nil
+}
+
+// obey makes a job that was ordered to retry arrive as one that is due since then.
+func (m *mover) obey(job *centrifuge.Job, last *centrifuge.Transition) {
+	if last.State != centrifuge.StateAwaitingRetry || isSpent(last.RetryAt, job.ExpireAt) {
+		return
+	}
+	if at, retried := m.t.recovered.given(jobdb.OrderRetry, job.Queue(), last); retried && at.Before(last.RetryAt) {
+		last.RetryAt = at
+	}
 }
 
 func (m *mover) read(ctx context.Context, ids []centrifuge.ID) ([]jobdb.Trace, error) {

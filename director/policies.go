@@ -67,7 +67,7 @@ func (d *Director) Learn(ctx context.Context, policies ...jobdb.Policy) (instead
 	if len(newer) == 0 {
 		return instead, nil
 	}
-	return instead, t.log.policy(ctx, newer...)
+	return instead, t.log.words(ctx, newer, nil)
 }
 
 // Share says that so many Directors, this one among them, serve the same queues. Of the

@@ -59,16 +59,12 @@ func (d *Director) SetPolicy(ctx context.Context, scope centrifuge.QueueKey, p c
 	if err := checkPolicy(scope, &p); err != nil {
 		return err
 	}
-	if err := d.policies.Acquire(ctx, 1); err != nil {
-		return fmt.Errorf("wait for a cycle: %w", err)
-	}
-	defer d.policies.Release(1)
-	t, leave, err := d.enter()
+	t, leave, err := d.enterToSay(ctx)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	return t.log.policy(ctx, jobdb.Policy{Scope: scope, Policy: p, Time: t.nextSaid(scope)})
+	return t.log.words(ctx, []jobdb.Policy{{Scope: scope, Policy: p, Time: t.nextSaid(scope)}}, nil)
 }
 
 // nextSaid is the time of a policy that is set now: later than that of the one
@@ -110,41 +106,55 @@ func checkPolicy(scope centrifuge.QueueKey, p *centrifuge.QueuePolicy) error {
 }
 
 // Retry makes the waiting jobs of the selected queues due now and returns how many.
+// The order is durable then, and is for the jobs that were accepted before the call.
 //
 // Jobs that wait in a JobDB which is on its way out, or which is drained into this
-// Director's, are not counted; they are due as they arrive. The call itself is not
-// durable: when the process ends before the attempts, jobs are due when they were.
-func (d *Director) Retry(_ context.Context, sel schedule.Selector) (int, error) {
-	return d.control(order{sel: sel}, (*schedule.Scheduler).RetryNow)
+// Director's, are not counted; they are due as they arrive. After an error the order
+// may have been given; it may be given again.
+func (d *Director) Retry(ctx context.Context, sel schedule.Selector) (int, error) {
+	return d.order(ctx, jobdb.OrderRetry, sel)
 }
 
 // Expire sends the unfinished jobs of the selected queues to the archive, except
-// those whose attempt is under way, and returns how many.
+// those whose attempt is under way, and returns how many. The order is durable then:
+// those that are not archiving when the process ends go there when it is back. It is
+// for the jobs that were accepted before the call, and for no later ones.
 //
 // Jobs in a JobDB which is on its way out, or which is drained into this Director's,
-// are not counted; they are archived as they arrive. The call itself is not durable:
-// when the process ends, jobs that were not archiving by then are left as they were,
-// and the call must be repeated.
-func (d *Director) Expire(_ context.Context, sel schedule.Selector) (int, error) {
-	return d.control(order{sel, true}, (*schedule.Scheduler).ExpireNow)
+// are not counted; they are archived as they arrive. After an error the order may
+// have been given; it may be given again.
+func (d *Director) Expire(ctx context.Context, sel schedule.Selector) (int, error) {
+	return d.order(ctx, jobdb.OrderExpire, sel)
 }
 
-func (d *Director) control(o order, act func(*schedule.Scheduler, time.Time, schedule.Selector) int) (int, error) {
-	t, err := d.current()
+func (d *Director) order(ctx context.Context, kind jobdb.OrderKind, sel schedule.Selector) (int, error) {
+	if sel.Source == "" && sel.Destination == "" {
+		return 0, &InvalidError{-1, "selector", "names neither a source nor a destination"}
+	}
+	t, leave, err := d.enterToSay(ctx)
 	if err != nil {
 		return 0, err
 	}
-	if o.sel.Source == "" && o.sel.Destination == "" {
-		return 0, &InvalidError{-1, "selector", "names neither a source nor a destination"}
+	defer leave()
+	o := &ordering{Order: jobdb.Order{Scope: centrifuge.QueueKey(sel), Kind: kind}}
+	if err := t.log.order(ctx, o); err != nil {
+		return 0, err
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	now := t.o.Now()
-	d.orders.add(o, now)
-	n := act(t.mu.sched, now, o.sel)
-	t.wakeLocked()
-	poke(t.expired)
-	return n, nil
+	return o.reached, nil
+}
+
+// enterToSay is as enter, for what must reach the next JobDB too: no cycle comes
+// between.
+func (d *Director) enterToSay(ctx context.Context) (t *tenure, leave func(), err error) {
+	if err := d.policies.Acquire(ctx, 1); err != nil {
+		return nil, nil, fmt.Errorf("wait for a cycle: %w", err)
+	}
+	t, left, err := d.enter()
+	if err != nil {
+		d.policies.Release(1)
+		return nil, nil, err
+	}
+	return t, func() { left(); d.policies.Release(1) }, nil
 }
 
 // Ledger returns the ledger of all JobDBs that the Director holds, as it is booked.

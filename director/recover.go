@@ -18,6 +18,9 @@ func (t *tenure) recover(ctx context.Context) error {
 	if err := t.recoverPolicies(ctx); err != nil {
 		return err
 	}
+	if err := t.recoverOrders(ctx); err != nil {
+		return err
+	}
 	if err := t.recoverPrepared(ctx); err != nil {
 		return err
 	}
@@ -79,29 +82,35 @@ func (t *tenure) recoverJobs(ctx context.Context) (interrupted []effect, err err
 			return nil, ctx.Err()
 		}
 	}
-	t.log.startAfter(lastSeq)
+	t.log.startAfter(max(lastSeq, t.recovered.lastSeq()))
 	return interrupted, nil
 }
 
-// resume puts a job that waits for an attempt where it waits.
+// resume puts a job that waits for an attempt where it waits, or where it was
+// ordered to.
 func (t *tenure) resume(row *jobdb.Row) {
-	if t.mover != nil {
-		t.mover.left = append(t.mover.left, row.ID)
-		return
-	}
 	failed := row.Last.State == centrifuge.StateAwaitingRetry
+	spent := failed && isSpent(row.Last.RetryAt, row.ExpireAt)
+	_, flushed := t.recovered.given(jobdb.OrderExpire, row.Queue, &row.Last)
 	switch {
-	case failed && isSpent(row.Last.RetryAt, row.ExpireAt):
+	case t.mover != nil:
+		t.mover.resume(row.ID, flushed && !spent)
+		return
+	case spent:
 		t.archiver.take(row.ID, centrifuge.ErrorAttempts)
 		return
-	case t.orders.flushes(row.Queue, row.Last.Time):
+	case flushed:
 		t.archiver.take(row.ID, centrifuge.ErrorFlushed)
 		return
+	}
+	due := row.Last.RetryAt
+	if _, retried := t.recovered.given(jobdb.OrderRetry, row.Queue, &row.Last); retried {
+		due = t.o.Now()
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if failed {
-		t.mu.sched.Wait(t.o.Now(), row.Queue, row.ID, row.ExpireAt, row.Last.RetryAt)
+		t.mu.sched.Wait(t.o.Now(), row.Queue, row.ID, row.ExpireAt, due)
 	} else {
 		t.mu.sched.Ready(t.o.Now(), row.Queue, row.ID, row.ExpireAt)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"centrifuge"
@@ -21,7 +22,12 @@ const replayBytes = 8 << 20
 type ReplayPage struct {
 	Replayed int
 	Skipped  int    // had been replayed before
+	LeftOut  int    // of those listed; their object, or a mark of it, is damaged
 	Next     string // where the next page begins; empty after the last
+
+	// Damaged is what was found damaged, each part once. Jobs that only it tells of
+	// are not among those counted.
+	Damaged []*archive.DamagedError
 }
 
 // ListArchive returns a page of the archived jobs that the filter chooses.
@@ -42,21 +48,25 @@ func badCursor(err error) error {
 // fast as they are accepted), as new jobs that name the old ones. A job that was
 // replayed is not replayed again, whatever was cut short in between: its new id
 // follows from the old one, and a mark in the archive is made once it is durable.
+//
+// What is damaged is left out, and the rest goes on. A store that fails otherwise
+// fails the call, which may be repeated.
 func (d *Director) Replay(ctx context.Context, f archive.Filter, cursor string, limit int, rate float64) (ReplayPage, error) {
 	listed, err := d.ListArchive(ctx, f, cursor, limit)
 	if err != nil {
 		return ReplayPage{}, err
 	}
-	if err := errors.Join(listed.Problems...); err != nil {
-		return ReplayPage{}, fmt.Errorf("replay: %w", err)
-	}
 	page := ReplayPage{Next: listed.Next}
+	page.found(listed.Damaged...)
 	var entries []archive.Entry
 	for _, e := range listed.Entries {
-		if e.ReplayedAs.IsZero() {
-			entries = append(entries, e)
-		} else {
+		switch {
+		case !e.ReplayedAs.IsZero():
 			page.Skipped++
+		case e.Doubtful:
+			page.LeftOut++
+		default:
+			entries = append(entries, e)
 		}
 	}
 	for len(entries) > 0 {
@@ -64,12 +74,9 @@ func (d *Director) Replay(ctx context.Context, f archive.Filter, cursor string, 
 		if rate > 0 {
 			n = min(n, max(1, int(rate)))
 		}
-		replayed, err := d.replay(ctx, entries[:n])
-		if err != nil {
+		if err := d.replay(ctx, entries[:n], &page); err != nil {
 			return page, err
 		}
-		page.Replayed += replayed
-		page.Skipped += n - replayed
 		entries = entries[n:]
 		if rate > 0 {
 			select {
@@ -82,6 +89,15 @@ func (d *Director) Replay(ctx context.Context, f archive.Filter, cursor string, 
 	return page, nil
 }
 
+// found adds what is damaged, unless it was found before.
+func (p *ReplayPage) found(damaged ...*archive.DamagedError) {
+	for _, d := range damaged {
+		if !slices.ContainsFunc(p.Damaged, func(known *archive.DamagedError) bool { return known.Stored == d.Stored }) {
+			p.Damaged = append(p.Damaged, d)
+		}
+	}
+}
+
 // chunk is how many of the entries, at least one, are submitted at once.
 func chunk(entries []archive.Entry) int {
 	n, size := 1, entries[0].PayloadSize
@@ -92,54 +108,73 @@ func chunk(entries []archive.Entry) int {
 	return n
 }
 
-func (d *Director) replay(ctx context.Context, entries []archive.Entry) (int, error) {
+func (d *Director) replay(ctx context.Context, entries []archive.Entry, page *ReplayPage) error {
 	t, leave, err := d.enter()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer leave()
-	return t.replay(ctx, entries, d.ids)
+	return t.replay(ctx, entries, d.ids, page)
 }
 
 // replay submits the entries' jobs, except those that the JobDB holds since an
-// earlier try did not come to marking them, and marks them all.
-func (t *tenure) replay(ctx context.Context, entries []archive.Entry, ids *centrifuge.IDs) (replayed int, err error) {
-	marks := make([]archive.Replay, len(entries))
+// earlier try did not come to marking them, and marks them all but those of damaged
+// objects. What it did is added to the page.
+func (t *tenure) replay(ctx context.Context, entries []archive.Entry, ids *centrifuge.IDs, page *ReplayPage) (err error) {
 	newIDs := make(map[centrifuge.ID]centrifuge.ID, len(entries))
 	candidates := make([]centrifuge.ID, len(entries))
 	for i := range entries {
 		if candidates[i], err = entries[i].ReplayID(); err != nil {
-			return 0, err
+			return err
 		}
 		newIDs[entries[i].JobID] = candidates[i]
-		marks[i] = archive.Replay{Entry: entries[i], As: candidates[i], At: t.o.Now()}
 	}
 	known, err := t.known(ctx, candidates)
 	if err != nil {
-		return 0, fmt.Errorf("replay: look up %d ids: %w", len(candidates), err)
+		return fmt.Errorf("replay: look up %d ids: %w", len(candidates), err)
 	}
 	done := make(map[centrifuge.ID]bool, len(known))
 	for _, id := range known {
 		done[id] = true
 	}
-	var jobs []*centrifuge.Job
+	records := make(map[centrifuge.ID]centrifuge.Job, len(entries))
+	damaged := make(map[string]bool) // objects
 	for record, err := range t.o.Archive.Read(ctx, entries) {
+		if damage, ok := errors.AsType[*archive.DamagedError](err); ok {
+			damaged[damage.Object] = true
+			page.found(damage)
+			continue
+		}
 		if err != nil {
-			return 0, fmt.Errorf("replay: %w", err)
+			return fmt.Errorf("replay: %w", err)
 		}
-		if id := newIDs[record.Job.ID]; !done[id] {
-			jobs = append(jobs, again(record.Job, id, t.o.Now()))
+		records[record.Job.ID] = record.Job
+	}
+	var jobs []*centrifuge.Job
+	var marks []archive.Replay
+	for i := range entries {
+		e := &entries[i]
+		id := newIDs[e.JobID]
+		if !done[id] {
+			if damaged[e.Object] {
+				page.LeftOut++
+				continue
+			}
+			jobs = append(jobs, again(records[e.JobID], id, t.o.Now()))
 		}
+		marks = append(marks, archive.Replay{Entry: *e, As: id, At: t.o.Now()})
 	}
 	if len(jobs) > 0 {
 		if _, err := t.submit(ctx, Submission{Jobs: jobs}, ids); err != nil {
-			return 0, fmt.Errorf("replay %d jobs: %w", len(jobs), err)
+			return fmt.Errorf("replay %d jobs: %w", len(jobs), err)
 		}
 	}
+	page.Replayed += len(jobs)
+	page.Skipped += len(marks) - len(jobs)
 	if err := t.o.Archive.MarkReplayed(ctx, marks); err != nil {
-		return len(jobs), fmt.Errorf("replay: %w", err)
+		return fmt.Errorf("replay: %w", err)
 	}
-	return len(jobs), nil
+	return nil
 }
 
 // again is the job as a new one, with as much time as the old one was given.

@@ -18,21 +18,22 @@ import (
 // shutdown, or to the moment when the outcome of a commit is unknown and all that
 // is in memory must be built again from what the JobDB holds.
 type tenure struct {
-	o        *Options
-	name     string // of the JobDB
-	lease    lease.Lease
-	db       jobdb.DB
-	log      *committer
-	books    *books
-	archiver *archiver
-	intake   *intakes
-	prepared *preparations
-	orders   *orders                // of the Director
-	others   func(*tenure) []*owned // that the Director has beside this one, the oldest first
-	onItsWay func(id string) error  // as that of the Director
-	mover    *mover                 // of a tenure that drains its JobDB, nil otherwise
-	metrics  *metrics
-	calls    calls // which the tenure waits for when it is retired
+	o         *Options
+	name      string // of the JobDB
+	lease     lease.Lease
+	db        jobdb.DB
+	log       *committer
+	books     *books
+	archiver  *archiver
+	intake    *intakes
+	prepared  *preparations
+	orders    *orders                // of the Director
+	recovered recovered              // orders in the JobDB
+	others    func(*tenure) []*owned // that the Director has beside this one, the oldest first
+	onItsWay  func(id string) error  // as that of the Director
+	mover     *mover                 // of a tenure that drains its JobDB, nil otherwise
+	metrics   *metrics
+	calls     calls // which the tenure waits for when it is retired
 
 	// attempts ends the attempts under way when the shutdown's grace is over.
 	attempts context.Context //nolint:containedctx // owned by serve, which made it; workers outlive no call
@@ -324,6 +325,10 @@ func (t *tenure) apply(g *group) {
 		p := &g.batch.Policies[i]
 		t.mu.sched.SetPolicy(now, p.Scope, p.Policy)
 		t.mu.said[p.Scope] = p.Time
+	}
+	t.orders.add(g.batch.Orders...)
+	for _, o := range g.orders {
+		t.obeyLocked(now, o)
 	}
 	t.wakeLocked()
 	t.mindClockLocked(now)

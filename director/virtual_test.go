@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -167,7 +168,7 @@ func TestReplayIsSafeToRunTwice(t *testing.T) {
 		until := time.Now()
 		for i, want := range []director.ReplayPage{{Replayed: 25}, {Skipped: 25}} {
 			page, err := r.Replay(t.Context(), archive.Filter{To: until}, "", 100, 10)
-			if err != nil || page != want {
+			if err != nil || !reflect.DeepEqual(page, want) {
 				t.Errorf("replay %d: %+v, %v; want %+v", i, page, err, want)
 			}
 		}

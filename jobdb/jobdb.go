@@ -63,6 +63,10 @@ type DB interface {
 	// Policies returns the latest policy of each scope.
 	Policies(ctx context.Context) ([]Policy, error)
 
+	// Orders returns the latest order of each kind and scope among those that were
+	// given at a time or after it: its highest Seq, and its latest Time.
+	Orders(ctx context.Context, since time.Time) ([]Order, error)
+
 	// Size is how many bytes the JobDB occupies where it is stored. A server's
 	// answer may lag behind what was committed; the implementation says by how
 	// much.
@@ -143,3 +147,25 @@ type Policy struct {
 	Policy centrifuge.QueuePolicy
 	Time   time.Time // millisecond precision, UTC
 }
+
+// Order is what an operator said of the unfinished jobs of some queues, as logged.
+// It is about jobs as they stood then: those whose last transition comes before the
+// order.
+type Order struct {
+	Scope centrifuge.QueueKey // as that of a Policy
+	Kind  OrderKind
+	Seq   uint64    // its place among the transitions of the JobDB
+	Time  time.Time // millisecond precision, UTC
+}
+
+// OrderKind is what an order says.
+type OrderKind uint8
+
+// The kinds of orders. Their numbers are stored and never change.
+const (
+	OrderRetry  OrderKind = 1 // jobs that await a retry are due
+	OrderExpire OrderKind = 2 // jobs that wait go to the archive
+)
+
+// Valid reports whether the kind is one of those above.
+func (k OrderKind) Valid() bool { return k == OrderRetry || k == OrderExpire }

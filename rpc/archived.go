@@ -36,15 +36,17 @@ func (s *archiveService) List(
 	if err != nil {
 		return nil, err
 	}
-	for _, problem := range page.Problems {
-		s.logger.WarnContext(ctx, "a listing of the archive is incomplete", "err", problem)
+	for _, damage := range page.Damaged {
+		s.logger.WarnContext(ctx, "a listing of the archive met damage", "error", damage)
 	}
 	jobs := make([]*pb.ArchivedJob, len(page.Entries))
 	for i := range page.Entries {
 		jobs[i] = newArchivedJob(&page.Entries[i])
 		jobs[i].Endpoint = shownEndpoint(ctx, jobs[i].GetEndpoint())
 	}
-	return connect.NewResponse(&pb.ArchiveServiceListResponse{Jobs: jobs, NextPageToken: page.Next}), nil
+	return connect.NewResponse(&pb.ArchiveServiceListResponse{
+		Jobs: jobs, NextPageToken: page.Next, Damaged: newDamagedObjects(page.Damaged),
+	}), nil
 }
 
 func (s *archiveService) Replay(
@@ -64,11 +66,24 @@ func (s *archiveService) Replay(
 	if err != nil {
 		return nil, err
 	}
+	for _, damage := range page.Damaged {
+		s.logger.WarnContext(ctx, "a replay met damage", "error", damage)
+	}
 	return connect.NewResponse(&pb.ReplayResponse{
 		Replayed:      int64(page.Replayed),
 		Skipped:       int64(page.Skipped),
 		NextPageToken: page.Next,
+		LeftOut:       int64(page.LeftOut),
+		Damaged:       newDamagedObjects(page.Damaged),
 	}), nil
+}
+
+func newDamagedObjects(damaged []*archive.DamagedError) []*pb.DamagedObject {
+	objects := make([]*pb.DamagedObject, len(damaged))
+	for i, d := range damaged {
+		objects[i] = &pb.DamagedObject{Name: d.Stored, Reason: d.Err.Error(), MadeUpFor: d.MadeUpFor}
+	}
+	return objects
 }
 
 // filter reads which archived jobs are meant; absent is all of them.

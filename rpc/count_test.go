@@ -2,11 +2,15 @@ package rpc
 
 import (
 	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
 	"net/http"
 	"runtime"
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
@@ -63,20 +67,43 @@ func TestTooMuchIsRefusedBeforeItIsDecoded(t *testing.T) {
 		"jobs in JSON":    {"application/json", `{"jobs":[{}` + strings.Repeat(",{}", many) + `]}`, "more than 5000"},
 		"headers in JSON": {"application/json", `{"jobs":[{"headers":[{}` + strings.Repeat(",{}", many) + `]}]}`, "headers in all"},
 	} {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		status, _, answer := do(t, client(t), newRequest(t, "POST", "http://"+address+submitPath, strings.NewReader(tt.body), "Content-Type", tt.contentType))
-		runtime.ReadMemStats(&after)
-		if status != http.StatusBadRequest || !strings.Contains(answer, "invalid_argument") || !strings.Contains(answer, tt.want) {
-			t.Errorf("%s: status %d: %s", name, status, answer)
-		}
-		if made := after.Mallocs - before.Mallocs; made > many/10 {
-			t.Errorf("%s: %d objects were made of it", name, made)
+		for encoding, body := range map[string]string{"identity": tt.body, "gzip": gzipped(t, tt.body), "zstd": zstded(t, tt.body)} {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			status, _, answer := do(t, client(t), newRequest(t, "POST", "http://"+address+submitPath, strings.NewReader(body),
+				"Content-Type", tt.contentType, "Content-Encoding", encoding))
+			runtime.ReadMemStats(&after)
+			if status != http.StatusBadRequest || !strings.Contains(answer, "invalid_argument") || !strings.Contains(answer, tt.want) {
+				t.Errorf("%s, %s: status %d: %s", name, encoding, status, answer)
+			}
+			if made := after.Mallocs - before.Mallocs; made > many/10 {
+				t.Errorf("%s, %s: %d objects were made of it", name, encoding, made)
+			}
 		}
 	}
 	if n := len(backend.submitted()); n != 0 {
 		t.Errorf("%d Submits went through", n)
 	}
+}
+
+func gzipped(t *testing.T, body string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, err := io.WriteString(w, body)
+	if err = errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func zstded(t *testing.T, body string) string {
+	t.Helper()
+	w, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(w.EncodeAll([]byte(body), nil))
 }
 
 func TestAsMuchAsIsAllowedIsDecoded(t *testing.T) {

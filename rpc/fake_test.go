@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"centrifuge"
@@ -132,7 +133,10 @@ func (f *fake) Replay(
 	_ context.Context, filter archive.Filter, cursor string, limit int, rate float64,
 ) (director.ReplayPage, error) {
 	f.ask(filter, cursor, limit, rate)
-	return director.ReplayPage{Replayed: 5, Skipped: 6, Next: "there"}, nil
+	return director.ReplayPage{
+		Replayed: 5, Skipped: 6, LeftOut: 2, Next: "there",
+		Damaged: []*archive.DamagedError{{Stored: "object.ndjson.zst", Err: errors.New("cut short")}},
+	}, nil
 }
 
 func (f *fake) Ledger(context.Context) (director.Ledger, []fanout.Missing, error) {

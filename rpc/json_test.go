@@ -250,14 +250,15 @@ func TestArchiveAsJSON(t *testing.T) {
 	}
 
 	_, _, content := post(t, address, "/centrifuge.v1.ArchiveService/List", `{`+filter+`, "pageToken": "here"}`)
-	equalJSON(t, content, `{"nextPageToken": "more", "jobs": [{
+	equalJSON(t, content, `{"nextPageToken": "more", "damaged": [], "jobs": [{
 		"id": "`+id.String()+`", "source": "s", "destination": "d", "endpoint": "https://d.example/",
 		"createdAt": "2026-03-04T05:06:07Z", "archivedAt": "2026-03-04T05:06:07Z", "attempts": 9,
 		"reason": "EXPIRED", "statusCode": 500, "errorCode": "ECONNRESET", "replayedAs": "`+as.String()+`"}]}`)
 	equal(t, backend.asked(), []any{chosen, "here", 100})
 
 	_, _, content = post(t, address, "/centrifuge.v1.ArchiveService/Replay", `{`+filter+`, "pageSize": 5000, "rate": 2.5}`)
-	equalJSON(t, content, `{"replayed": "5", "skipped": "6", "nextPageToken": "there"}`)
+	equalJSON(t, content, `{"replayed": "5", "skipped": "6", "nextPageToken": "there", "leftOut": "2",
+		"damaged": [{"name": "object.ndjson.zst", "reason": "cut short", "madeUpFor": false}]}`)
 	equal(t, backend.asked(), []any{chosen, "", maxPage, 2.5})
 }
 

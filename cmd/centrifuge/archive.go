@@ -51,13 +51,17 @@ func newArchiveList(r *remote) *cobra.Command {
 					dash(j.GetStatusCode()), dash(j.GetErrorCode()), dash(j.GetReplayedAs()), j.GetEndpoint())
 				return nil
 			}
-			if err := eachArchived(cmd.Context(), c, filter, limit, see); err != nil {
+			var damage damageReport
+			if err := eachArchived(cmd.Context(), c, filter, limit, see, damage.add); err != nil {
 				return r.explain(err)
 			}
-			if r.json {
-				return nil
+			if !r.json {
+				if err := t.flush(); err != nil {
+					return err
+				}
 			}
-			return t.flush()
+			damage.print(cmd.ErrOrStderr())
+			return nil
 		},
 	}
 	f.addTo(cmd)
@@ -66,8 +70,11 @@ func newArchiveList(r *remote) *cobra.Command {
 }
 
 // eachArchived calls see for the archived jobs that match, limit of them at most
-// if it is not 0.
-func eachArchived(ctx context.Context, c *client.Client, f *pb.ArchiveFilter, limit int, see func(*pb.ArchivedJob) error) error {
+// if it is not 0, and damaged for what is damaged on the way.
+func eachArchived(
+	ctx context.Context, c *client.Client, f *pb.ArchiveFilter, limit int,
+	see func(*pb.ArchivedJob) error, damaged func([]*pb.DamagedObject),
+) error {
 	req := &pb.ArchiveServiceListRequest{Filter: f, PageSize: 1000}
 	for seen := 0; ; {
 		if limit > 0 {
@@ -77,6 +84,7 @@ func eachArchived(ctx context.Context, c *client.Client, f *pb.ArchiveFilter, li
 		if err != nil {
 			return fmt.Errorf("list the archive: %w", err)
 		}
+		damaged(resp.Msg.GetDamaged())
 		for _, job := range resp.Msg.GetJobs() {
 			if err := see(job); err != nil {
 				return err
@@ -99,7 +107,8 @@ func newArchiveReplay(r *remote) *cobra.Command {
 		Long: `Submits the archived jobs that match again, as new jobs that name the old ones. A
 job is replayed once, however often this runs, so a replay that was cut short is
 completed by running it again. What is archived after it began is left alone
-unless --until says otherwise.`,
+unless --until says otherwise. Damaged archive objects are left out and named; if that
+leaves out any job, the exit code is 1.`,
 		Example: `  centrifuge archive replay --destination api.example.com --since 4h --rate 50`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -120,16 +129,24 @@ unless --until says otherwise.`,
 			}
 			defer c.Close()
 			bar := newProgress(cmd.ErrOrStderr(), -1, "replaying")
-			sum, err := replay(cmd.Context(), c, &pb.ReplayRequest{Filter: filter, Rate: rate, PageSize: replayPage(rate)}, bar)
+			var damage damageReport
+			sum, err := replay(cmd.Context(), c, &pb.ReplayRequest{Filter: filter, Rate: rate, PageSize: replayPage(rate)}, bar, damage.add)
 			bar.done()
 			if err != nil {
 				return r.explain(fmt.Errorf("replay, after %d jobs: %w; run it again to go on", sum.GetReplayed(), err))
 			}
+			sum.Damaged = damage.objects
 			if r.json {
-				return writeJSON(cmd.OutOrStdout(), sum)
+				err = writeJSON(cmd.OutOrStdout(), sum)
+			} else {
+				_, err = io.WriteString(cmd.OutOrStdout(), fmt.Sprintf("%d jobs replayed, %d left alone that had been replayed before\n",
+					sum.GetReplayed(), sum.GetSkipped()))
 			}
-			_, err = io.WriteString(cmd.OutOrStdout(), fmt.Sprintf("%d jobs replayed, %d left alone that had been replayed before\n",
-				sum.GetReplayed(), sum.GetSkipped()))
+			damage.print(cmd.ErrOrStderr())
+			if lost := damage.lost(); err == nil && lost > 0 {
+				err = fmt.Errorf("the replay is incomplete: %d parts of the archive are damaged; %d listed jobs were left out for it, and those that only they tell of",
+					lost, sum.GetLeftOut())
+			}
 			return err
 		},
 	}
@@ -146,8 +163,11 @@ func replayPage(rate float64) int32 {
 	return int32(min(max(rate*5, 1), 500))
 }
 
-// replay replays page after page and returns the sum.
-func replay(ctx context.Context, c *client.Client, req *pb.ReplayRequest, bar *progress) (*pb.ReplayResponse, error) {
+// replay replays page after page and returns the sum, and calls damaged for what is
+// damaged on the way.
+func replay(
+	ctx context.Context, c *client.Client, req *pb.ReplayRequest, bar *progress, damaged func([]*pb.DamagedObject),
+) (*pb.ReplayResponse, error) {
 	sum := new(pb.ReplayResponse)
 	for {
 		resp, err := c.Archive.Replay(ctx, connect.NewRequest(req))
@@ -156,6 +176,8 @@ func replay(ctx context.Context, c *client.Client, req *pb.ReplayRequest, bar *p
 		}
 		sum.Replayed += resp.Msg.GetReplayed()
 		sum.Skipped += resp.Msg.GetSkipped()
+		sum.LeftOut += resp.Msg.GetLeftOut()
+		damaged(resp.Msg.GetDamaged())
 		bar.add(resp.Msg.GetReplayed() + resp.Msg.GetSkipped())
 		req.PageToken = resp.Msg.GetNextPageToken()
 		if req.PageToken == "" {

@@ -2,11 +2,13 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"centrifuge/archive/s3/s3test"
+	pb "centrifuge/gen/centrifuge/v1"
 )
 
 // What expires is found in S3, while it is also listed and traced as ever.
@@ -53,6 +55,42 @@ func TestArchiveInAnotherFolder(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(dir, "*/*/*/*/*"))
 	if err != nil || len(files) != 2 {
 		t.Errorf("%v, %v, want the jobs and their index", files, err)
+	}
+}
+
+// A replay over a damaged object replays the others, names it and fails in the end;
+// the listing names what it met, and goes on.
+func TestDamagedArchive(t *testing.T) {
+	dir := t.TempDir()
+	s := startServe(t, t.TempDir(), "--archive", dir)
+	server := "--server=http://" + s.address
+	for range 2 {
+		id := strings.TrimSpace(must(t, "", "submit", server, "--endpoint", "http://127.0.0.1:1/", "--ttl", "1s", "--source", "shop", "--payload", "x"))
+		awaitState(t, "http://"+s.address, id, "JOB_STATE_ARCHIVED")
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*/*/*/*/*"))
+	if err != nil || len(files) != 4 {
+		t.Fatalf("%v, %v, want two objects and their indexes", files, err)
+	}
+	for _, file := range files[:2] { // of the first object
+		if err := os.WriteFile(file, []byte("damaged"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	name := strings.TrimSuffix(filepath.Base(files[0]), ".idx.ndjson.zst") + ".ndjson.zst"
+	r := call(t, "", "archive", "ls", server)
+	if r.err != nil || strings.Count(r.stdout, "shop") != 1 || !strings.Contains(r.stderr, name+": ") {
+		t.Errorf("ls: %v\n%s\n%s", r.err, r.stdout, r.stderr)
+	}
+	r = call(t, "", "archive", "replay", server, "--source", "shop")
+	if r.code() != exitFailure || !strings.Contains(r.stdout, "1 jobs replayed") || !strings.Contains(r.stderr, name+": ") {
+		t.Errorf("replay: exit code %d, %v\n%s\n%s", r.code(), r.err, r.stdout, r.stderr)
+	}
+	r = call(t, "", "archive", "replay", server, "--source", "shop", "--json")
+	var sum pb.ReplayResponse
+	mustJSON(t, r.stdout, &sum)
+	if r.code() != exitFailure || sum.GetReplayed() != 0 || sum.GetSkipped() != 1 || len(sum.GetDamaged()) != 2 {
+		t.Errorf("replay again: exit code %d, %v", r.code(), &sum)
 	}
 }
 

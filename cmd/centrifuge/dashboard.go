@@ -136,7 +136,9 @@ func (s *shownArchive) ListArchive(ctx context.Context, f archive.Filter, cursor
 
 func (s *shownArchive) Replay(ctx context.Context, f archive.Filter, cursor string, limit int, rate float64) (web.Replayed, error) {
 	page, err := s.ArchiveBackend.Replay(ctx, f, cursor, limit, rate)
-	return web.Replayed{Jobs: page.Replayed, Skipped: page.Skipped, Next: page.Next}, shown(err)
+	return web.Replayed{
+		Jobs: page.Replayed, Skipped: page.Skipped, LeftOut: page.LeftOut, Damaged: page.Damaged, Next: page.Next,
+	}, shown(err)
 }
 
 type shownLedgers struct{ rpc.LedgerBackend }

@@ -158,8 +158,8 @@ func (w *witness) auditArchiveLocked(r *run) {
 	ctx, a := context.Background(), archive.New(r.bucket)
 	found := make(map[centrifuge.ID]int)
 	page, err := a.List(ctx, archive.Filter{}, "", 1_000_000)
-	if err = errors.Join(append(page.Problems, err)...); err != nil {
-		w.breaksLocked("list the archive: %v", err)
+	if err != nil || len(page.Damaged) > 0 {
+		w.breaksLocked("list the archive: %v, damaged %v", err, page.Damaged)
 	}
 	for record, err := range a.Read(ctx, page.Entries) {
 		if err != nil {

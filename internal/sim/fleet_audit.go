@@ -2,7 +2,6 @@ package sim
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -162,8 +161,8 @@ func (f *fleet) audit() {
 // auditArchive finds each archived job in the archive once, and no other.
 func (f *fleet) auditArchive(homes map[centrifuge.ID]*memoryJob, bad func(string, ...any)) {
 	page, err := archive.New(f.bucket).List(context.Background(), archive.Filter{}, "", 1_000_000)
-	if err = errors.Join(append(page.Problems, err)...); err != nil {
-		bad("list the archive: %v", err)
+	if err != nil || len(page.Damaged) > 0 {
+		bad("list the archive: %v, damaged %v", err, page.Damaged)
 	}
 	found := make(map[centrifuge.ID]int)
 	for i := range page.Entries {

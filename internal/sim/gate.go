@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"iter"
+	"slices"
 	"time"
 
 	"centrifuge"
@@ -53,8 +54,8 @@ func (g *gate) Commit(ctx context.Context, b *jobdb.Batch) error {
 		p.passes(endAtRefusal)
 		p.run.log.add("commit of %d jobs, %d transitions fails: %v", len(b.Jobs), len(b.Transitions()), err)
 	}
-	if err != nil && len(b.Transitions()) > 0 {
-		p.run.witness.stalls()
+	if err != nil && slices.ContainsFunc(b.Transitions(), func(t centrifuge.Transition) bool { return t.State != centrifuge.StateAwaitingScheduling }) {
+		p.run.witness.stalls() // a Submit alone would be refused, and nothing wait for it
 	}
 	return err
 }
@@ -155,6 +156,13 @@ func (g *gate) Policies(ctx context.Context) ([]jobdb.Policy, error) {
 		return nil, err
 	}
 	return g.inner.Policies(ctx)
+}
+
+func (g *gate) Orders(ctx context.Context, since time.Time) ([]jobdb.Order, error) {
+	if err := g.read(); err != nil {
+		return nil, err
+	}
+	return g.inner.Orders(ctx, since)
 }
 
 func (g *gate) Size(ctx context.Context) (int64, error) {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"centrifuge"
 	"centrifuge/jobdb"
@@ -23,6 +25,7 @@ type memory struct {
 		transactions map[string]jobdb.Transaction // that ended
 		preparations map[string]jobdb.Transaction
 		policies     map[centrifuge.QueueKey]jobdb.Policy
+		orders       []jobdb.Order
 	}
 }
 
@@ -109,6 +112,7 @@ func (db *memoryDB) Commit(ctx context.Context, b *jobdb.Batch) error {
 		p.Policy.RetryStatuses = slices.Clone(p.Policy.RetryStatuses)
 		db.m.mu.policies[p.Scope] = p
 	}
+	db.m.mu.orders = append(db.m.mu.orders, b.Orders...)
 	return nil
 }
 
@@ -218,7 +222,32 @@ func (db *memoryDB) Policies(ctx context.Context) ([]jobdb.Policy, error) {
 		return nil, err
 	}
 	defer unlock()
-	return slices.Collect(maps.Values(db.m.mu.policies)), nil
+	return slices.SortedFunc(maps.Values(db.m.mu.policies), func(a, b jobdb.Policy) int {
+		return cmp.Or(cmp.Compare(a.Scope.Source, b.Scope.Source), cmp.Compare(a.Scope.Destination, b.Scope.Destination))
+	}), nil
+}
+
+func (db *memoryDB) Orders(ctx context.Context, since time.Time) ([]jobdb.Order, error) {
+	unlock, err := db.use(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	var orders []jobdb.Order
+	for _, o := range db.m.mu.orders {
+		i := slices.IndexFunc(orders, func(known jobdb.Order) bool { return known.Scope == o.Scope && known.Kind == o.Kind })
+		switch {
+		case o.Time.Before(since):
+		case i < 0:
+			orders = append(orders, o)
+		default:
+			orders[i].Seq = max(orders[i].Seq, o.Seq)
+			if o.Time.After(orders[i].Time) {
+				orders[i].Time = o.Time
+			}
+		}
+	}
+	return orders, nil
 }
 
 func (db *memoryDB) Close() error {

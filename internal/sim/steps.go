@@ -18,6 +18,10 @@ func (w *witness) stepLocked(t *centrifuge.Transition) {
 		w.breaksLocked("job %s: sequence number %d after %d", t.JobID, t.Seq, w.mu.lastSeq)
 	}
 	w.mu.lastSeq = max(w.mu.lastSeq, t.Seq)
+	if t.State == centrifuge.StateAwaitingScheduling && len(j.log) == 0 && !j.dated {
+		j.dated = true // the row of a job that came after an order
+		return
+	}
 	life, err := j.life.Append(t)
 	if err != nil {
 		w.breaksLocked("what is durable of a job forbids what became durable now: %v", err)

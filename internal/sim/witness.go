@@ -52,6 +52,7 @@ type witnessed struct {
 	interrupted uint32 // attempts whose end the log calls unknown
 	answered    int    // times an endpoint answered 2xx
 	excuses     int    // attempts of whose acceptance the Director could not know
+	dated       bool   // its awaiting_scheduling has a row
 }
 
 // try is one attempt.

@@ -42,6 +42,7 @@ const (
 	OpScan        = "scan"     // when it begins
 	OpScanRow     = "scan row" // before each row
 	OpPolicies    = "policies"
+	OpOrders      = "orders"
 	OpSize        = "size"
 )
 
@@ -171,6 +172,13 @@ func (f *faulty) Policies(ctx context.Context) ([]jobdb.Policy, error) {
 		return nil, err
 	}
 	return f.db.Policies(ctx)
+}
+
+func (f *faulty) Orders(ctx context.Context, since time.Time) ([]jobdb.Order, error) {
+	if err := f.read(OpOrders); err != nil {
+		return nil, err
+	}
+	return f.db.Orders(ctx, since)
 }
 
 func (f *faulty) Size(ctx context.Context) (int64, error) {

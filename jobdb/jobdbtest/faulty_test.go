@@ -86,6 +86,7 @@ func TestFaultyReads(t *testing.T) {
 		jobdbtest.OpScan:     func() error { return scan(t, db) },
 		jobdbtest.OpScanRow:  func() error { return scan(t, db) },
 		jobdbtest.OpPolicies: func() error { _, err := db.Policies(t.Context()); return err },
+		jobdbtest.OpOrders:   func() error { _, err := db.Orders(t.Context(), time.Time{}); return err },
 	}
 	for op, read := range reads {
 		if err := read(); err != nil {

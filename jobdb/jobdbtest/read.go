@@ -1,11 +1,13 @@
 package jobdbtest
 
 import (
+	"cmp"
 	"errors"
 	"math/rand/v2"
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"centrifuge"
 	"centrifuge/jobdb"
@@ -230,5 +232,40 @@ func testPolicies(t *testing.T, s *store) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("policies are %+v, want %+v", got, want)
+	}
+}
+
+func testOrders(t *testing.T, s *store) {
+	at := func(n int) time.Time { return epoch0.Add(time.Duration(n) * time.Millisecond) }
+	order := func(source, destination string, kind jobdb.OrderKind, n int) jobdb.Order {
+		return jobdb.Order{Scope: centrifuge.QueueKey{Source: source, Destination: destination}, Kind: kind, Seq: uint64(100 + n), Time: at(n)}
+	}
+	s.commit(&jobdb.Batch{Orders: []jobdb.Order{
+		order("a", "", jobdb.OrderRetry, 1), order("a", "", jobdb.OrderExpire, 2), order("", "a", jobdb.OrderExpire, 3),
+		order("a", "a", jobdb.OrderExpire, 9), order("A", "a", jobdb.OrderExpire, 4), order("a", "a ", jobdb.OrderExpire, 5),
+	}})
+	s.commit(&jobdb.Batch{Orders: []jobdb.Order{order("a", "a", jobdb.OrderExpire, 6), order("a", "", jobdb.OrderExpire, 7)}})
+	s.reopen()
+	for _, test := range []struct {
+		since int
+		want  []jobdb.Order
+	}{
+		{1, []jobdb.Order{
+			order("", "a", jobdb.OrderExpire, 3), order("A", "a", jobdb.OrderExpire, 4), order("a", "", jobdb.OrderRetry, 1),
+			order("a", "", jobdb.OrderExpire, 7), order("a", "a", jobdb.OrderExpire, 9), order("a", "a ", jobdb.OrderExpire, 5),
+		}},
+		{7, []jobdb.Order{order("a", "", jobdb.OrderExpire, 7), order("a", "a", jobdb.OrderExpire, 9)}},
+		{10, nil},
+	} {
+		got, err := s.db.Orders(t.Context(), at(test.since))
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.SortFunc(got, func(a, b jobdb.Order) int {
+			return cmp.Or(cmp.Compare(a.Scope.Source, b.Scope.Source), cmp.Compare(a.Scope.Destination, b.Scope.Destination), cmp.Compare(a.Kind, b.Kind))
+		})
+		if !slices.Equal(got, test.want) {
+			t.Errorf("since %d: orders are %+v, want %+v", test.since, got, test.want)
+		}
 	}
 }

@@ -51,6 +51,7 @@ func Run(t *testing.T, create func(t testing.TB) Open) {
 		{"Ended", testEnded},
 		{"Size", testSize},
 		{"Policies", testPolicies},
+		{"Orders", testOrders},
 		{"ScanEmpty", testScanEmpty},
 		{"ScanAllStates", testScanAllStates},
 		{"ScanStopsEarly", testScanStopsEarly},

@@ -6,9 +6,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"centrifuge"
 	"centrifuge/jobdb"
 	"centrifuge/jobdb/mysql/mysqltest"
 )
@@ -70,7 +73,10 @@ func TestPasswordFile(t *testing.T) {
 func TestSchemaThatIsNoJobDB(t *testing.T) {
 	server := mysqltest.Start(t)
 	root := server.Root()
-	const version1 = "DROP TABLE preparations; DELETE FROM schema_version; INSERT INTO schema_version VALUES (1)"
+	const (
+		version1 = "DROP TABLE orders, preparations; DELETE FROM schema_version; INSERT INTO schema_version VALUES (1)"
+		version2 = "DROP TABLE orders; DELETE FROM schema_version; INSERT INTO schema_version VALUES (2)"
+	)
 	for _, test := range []struct {
 		name       string
 		statements string // separated by ;
@@ -84,7 +90,9 @@ func TestSchemaThatIsNoJobDB(t *testing.T) {
 		{"version 1", version1 + "; ALTER TABLE transactions DROP COLUMN state", true, nil},
 		{"version 1, its upgrade interrupted", version1, true, nil},
 		{"version 1, a table is missing", version1 + "; DROP TABLE payloads", true, jobdb.ErrCorrupt},
-		{"interrupted at the start", "DROP TABLE jobs, payloads, owners, transactions, preparations, queue_policies, job_state_transitions; DELETE FROM schema_version", true, nil},
+		{"version 2", version2, true, nil},
+		{"version 2, a table is missing", version2 + "; DROP TABLE preparations", true, jobdb.ErrCorrupt},
+		{"interrupted at the start", "DROP TABLE jobs, payloads, owners, transactions, preparations, queue_policies, orders, job_state_transitions; DELETE FROM schema_version", true, nil},
 		{"interrupted near the end", "DELETE FROM owners; DELETE FROM schema_version", true, nil},
 	} {
 		o := options(server, server.Address)
@@ -112,7 +120,11 @@ func TestSchemaThatIsNoJobDB(t *testing.T) {
 			var l load
 			b := l.batch(t, 1)
 			b.Transactions = []jobdb.Transaction{{ID: "a"}, {ID: "b", State: jobdb.TransactionPrepared, Drafts: []byte("drafts")}}
+			b.Orders = []jobdb.Order{{Scope: centrifuge.QueueKey{Source: "s"}, Kind: jobdb.OrderRetry, Seq: 7, Time: time.UnixMilli(1).UTC()}}
 			mustCommit(t, db, b)
+			if orders, err := db.Orders(t.Context(), time.Time{}); err != nil || !slices.Equal(orders, b.Orders) {
+				t.Errorf("%s: orders are %+v, %v", test.name, orders, err)
+			}
 			if drafts, err := db.Drafts(t.Context(), "b"); err != nil || string(drafts) != "drafts" {
 				t.Errorf("%s: drafts are %q, %v", test.name, drafts, err)
 			}

@@ -15,13 +15,13 @@ import (
 )
 
 // schemaVersion is that of schema.sql, in the one row of table schema_version.
-const schemaVersion = 2
+const schemaVersion = 3
 
 //go:embed schema.sql
 var schema string
 
 // tables is how many a schema has in each version, schema_version included.
-var tables = [...]int{1: 7, schemaVersion: 8}
+var tables = [...]int{1: 7, 2: 8, schemaVersion: 9}
 
 // A name that needs no care in any statement.
 var schemaName = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
@@ -69,18 +69,20 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	case v < 1 || found < tables[v]:
 		return fmt.Errorf("schema version %d with %d tables: %w", v, found, jobdb.ErrCorrupt)
 	case v < schemaVersion:
-		return upgrade(ctx, db)
+		return upgrade(ctx, db, v)
 	}
 	return nil
 }
 
-// upgrade brings a schema of version 1 to version 2: transactions get a state, and
-// schema.sql makes the table that is missing. What runs version 1 can go on with
-// it. Every step may be taken twice.
-func upgrade(ctx context.Context, db *sql.DB) error {
-	_, err := db.ExecContext(ctx, `ALTER TABLE transactions ADD COLUMN state TINYINT UNSIGNED NOT NULL DEFAULT 0`)
-	if e, ok := errors.AsType[*mysql.MySQLError](err); err != nil && (!ok || e.Number != errDuplicateColumn) {
-		return fmt.Errorf("add a column: %w", err)
+// upgrade brings a schema of an older version to schemaVersion: schema.sql makes
+// the tables that are missing, and the transactions of version 1 get a state. What
+// runs the older version can go on with it. Every step may be taken twice.
+func upgrade(ctx context.Context, db *sql.DB, from int64) error {
+	if from == 1 {
+		_, err := db.ExecContext(ctx, `ALTER TABLE transactions ADD COLUMN state TINYINT UNSIGNED NOT NULL DEFAULT 0`)
+		if e, ok := errors.AsType[*mysql.MySQLError](err); err != nil && (!ok || e.Number != errDuplicateColumn) {
+			return fmt.Errorf("add a column: %w", err)
+		}
 	}
 	return build(ctx, db)
 }

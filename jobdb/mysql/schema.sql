@@ -62,6 +62,16 @@ CREATE TABLE IF NOT EXISTS queue_policies (
   time        BIGINT          NOT NULL
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC;
 
+-- What operators said of unfinished jobs, as these stood then.
+CREATE TABLE IF NOT EXISTS orders (
+  id          BIGINT           NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  source      VARBINARY(1024)  NOT NULL,
+  destination VARBINARY(1024)  NOT NULL,
+  kind        TINYINT UNSIGNED NOT NULL,            -- 1: retry now, 2: to the archive
+  seq         BIGINT           NOT NULL,            -- comes after all transitions with a lower id
+  time        BIGINT           NOT NULL
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC;
+
 -- Who has owned the JobDB; only the last may write. Epoch 0 is nobody's: whoever
 -- writes to the JobDB holds a lock on that row until the transaction ends.
 CREATE TABLE IF NOT EXISTS owners (

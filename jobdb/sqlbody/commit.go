@@ -90,6 +90,9 @@ func (w *writer) insert(ctx context.Context, batch *jobdb.Batch, last int64) (in
 	if err := w.insertPolicies(ctx, batch.Policies); err != nil {
 		return last, fmt.Errorf("insert policies: %w", err)
 	}
+	if err := w.insertOrders(ctx, batch.Orders); err != nil {
+		return last, fmt.Errorf("insert orders: %w", err)
+	}
 	return last, nil
 }
 

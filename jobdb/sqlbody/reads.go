@@ -22,7 +22,7 @@ const (
 type reads struct {
 	known, jobs, payloads, lives, histories *lookup // by a list of ids
 
-	policies                                  *sql.Stmt
+	policies, orders                          *sql.Stmt
 	transaction, preparation, prepared, ended *sql.Stmt
 	scanJobs, scanLastTransitions             *sql.Stmt
 }
@@ -42,6 +42,7 @@ func prepareReads(ctx context.Context, db *sql.DB, dialect Dialect) (*reads, err
 		{&r.prepared, `SELECT id, deadline, size FROM preparations p
 			WHERE NOT EXISTS (SELECT 1 FROM transactions t WHERE t.id = p.id)`},
 		{&r.policies, `SELECT source, destination, policy, time FROM queue_policies ORDER BY id`},
+		{&r.orders, `SELECT source, destination, kind, MAX(seq), MAX(time) FROM orders WHERE time >= ? GROUP BY source, destination, kind`},
 		{&r.scanJobs, `SELECT id, source, destination, created_at, expire_at FROM jobs WHERE id > ? ORDER BY id LIMIT ?`},
 		{&r.scanLastTransitions, dialect.LastTransitions},
 	} {
@@ -84,7 +85,7 @@ func (r *reads) close() error {
 		}
 	}
 	for _, s := range []*sql.Stmt{
-		r.policies, r.transaction, r.preparation, r.prepared, r.ended, r.scanJobs, r.scanLastTransitions,
+		r.policies, r.orders, r.transaction, r.preparation, r.prepared, r.ended, r.scanJobs, r.scanLastTransitions,
 	} {
 		if s != nil {
 			err = errors.Join(err, s.Close())

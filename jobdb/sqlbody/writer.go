@@ -14,8 +14,8 @@ type writer struct {
 	dialect Dialect
 	conn    *sql.Conn
 
-	epoch                                                             *sql.Stmt
-	jobs, payloads, transitions, transactions, preparations, policies inserter
+	epoch                                                                     *sql.Stmt
+	jobs, payloads, transitions, transactions, preparations, policies, orders inserter
 
 	// plainTransitions inserts those without a time of retry, code and message.
 	plainTransitions inserter
@@ -42,6 +42,7 @@ func newWriter(ctx context.Context, db *sql.DB, dialect Dialect) (*writer, error
 		transactions: inserter{columns: 4, into: `transactions (id, created_at, job_ids, state)`},
 		preparations: inserter{columns: 6, into: `preparations (id, created_at, deadline, job_ids, size, payload_id)`},
 		policies:     inserter{columns: 4, into: `queue_policies (source, destination, policy, time)`},
+		orders:       inserter{columns: 5, into: `orders (source, destination, kind, seq, time)`},
 	}
 	for _, in := range w.inserters() {
 		in.bySize = make([]*sql.Stmt, bits.Len(uint(dialect.MaxRows)))
@@ -118,9 +119,10 @@ func (w *writer) closeStatements() error {
 	return err
 }
 
-func (w *writer) inserters() [7]*inserter {
+func (w *writer) inserters() [8]*inserter {
 	return [...]*inserter{
 		&w.jobs, &w.payloads, &w.transitions, &w.plainTransitions, &w.transactions, &w.preparations, &w.policies,
+		&w.orders,
 	}
 }
 

@@ -24,6 +24,13 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, commitUntilKilled(path, epoch))
 		os.Exit(1)
 	}
+	if args, ok := os.LookupEnv(powerEnv); ok {
+		if err := commitAndVanish(args); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
 
@@ -50,21 +57,66 @@ func commitUntilKilled(path, epoch string) error {
 		if err := db.Commit(context.Background(), &b); err != nil {
 			return err
 		}
-		var line strings.Builder
-		for _, j := range b.Jobs {
-			fmt.Fprintf(&line, "%s ", j.ID)
-		}
-		line.WriteByte('|')
-		for _, t := range b.Transitions() {
-			if t.State == centrifuge.StateSucceeded {
-				fmt.Fprintf(&line, " %s", t.JobID)
-			}
-		}
-		line.WriteByte('\n')
-		if _, err := os.Stdout.WriteString(line.String()); err != nil {
+		if _, err := os.Stdout.WriteString(acknowledged(&b)); err != nil {
 			return err
 		}
 	}
+}
+
+// acknowledged is the line that tells of a batch, and note reads it.
+func acknowledged(b *jobdb.Batch) string {
+	var line strings.Builder
+	for _, j := range b.Jobs {
+		fmt.Fprintf(&line, "%s ", j.ID)
+	}
+	line.WriteByte('|')
+	for _, t := range b.Transitions() {
+		if t.State == centrifuge.StateSucceeded {
+			fmt.Fprintf(&line, " %s", t.JobID)
+		}
+	}
+	line.WriteByte('\n')
+	return line.String()
+}
+
+func note(states map[string]centrifuge.State, line string) {
+	jobs, succeeded, batch := strings.Cut(line, "|")
+	if !batch {
+		return
+	}
+	for id := range strings.FieldsSeq(jobs) {
+		states[id] = centrifuge.StateAwaitingScheduling
+	}
+	for id := range strings.FieldsSeq(succeeded) {
+		states[id] = centrifuge.StateSucceeded
+	}
+}
+
+// compare returns what the JobDB lacks of what was acknowledged, or has by halves.
+func compare(ctx context.Context, db *DB, states map[string]centrifuge.State) error {
+	found := 0
+	for row, err := range db.Scan(ctx) {
+		if err != nil {
+			return err
+		}
+		want, known := states[row.ID.String()]
+		switch row.Last.State {
+		case centrifuge.StateAwaitingScheduling:
+			if want == centrifuge.StateSucceeded {
+				return fmt.Errorf("job %s lost its attempt", row.ID)
+			}
+		case centrifuge.StateSucceeded:
+		default:
+			return fmt.Errorf("job %s is %s: half a batch", row.ID, row.Last.State)
+		}
+		if known {
+			found++
+		}
+	}
+	if found != len(states) {
+		return fmt.Errorf("%d of %d acknowledged jobs are missing", len(states)-found, len(states))
+	}
+	return nil
 }
 
 func TestKilledProcessLosesNothingAcknowledged(t *testing.T) {
@@ -78,26 +130,8 @@ func TestKilledProcessLosesNothingAcknowledged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		found := 0
-		for row, err := range db.Scan(t.Context()) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			switch want := states[row.ID.String()]; row.Last.State {
-			case centrifuge.StateAwaitingScheduling:
-				if want == centrifuge.StateSucceeded {
-					t.Errorf("round %d: job %s lost its attempt", round, row.ID)
-				}
-			case centrifuge.StateSucceeded:
-			default:
-				t.Errorf("round %d: job %s is %s: half a batch", round, row.ID, row.Last.State)
-			}
-			if _, ok := states[row.ID.String()]; ok {
-				found++
-			}
-		}
-		if found != len(states) {
-			t.Errorf("round %d: %d of %d acknowledged jobs are missing", round, len(states)-found, len(states))
+		if err := compare(t.Context(), db, states); err != nil {
+			t.Errorf("round %d: %v", round, err)
 		}
 		if err := db.Close(); err != nil {
 			t.Fatal(err)
@@ -129,13 +163,7 @@ func killed(t *testing.T, path string, epoch, batches int, states map[string]cen
 		if err != nil {
 			t.Fatal(err)
 		}
-		jobs, succeeded, _ := strings.Cut(line, "|")
-		for id := range strings.FieldsSeq(jobs) {
-			states[id] = centrifuge.StateAwaitingScheduling
-		}
-		for id := range strings.FieldsSeq(succeeded) {
-			states[id] = centrifuge.StateSucceeded
-		}
+		note(states, line)
 		if lines++; lines == batches {
 			if err := child.Process.Kill(); err != nil {
 				t.Fatal(err)

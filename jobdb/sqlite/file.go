@@ -139,13 +139,46 @@ func create(ctx context.Context, path string, tune tuning) error {
 	db.SetMaxOpenConns(1)
 	_, err = db.ExecContext(ctx, fmt.Sprintf("PRAGMA journal_mode = WAL; BEGIN;\n%s\nPRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT;",
 		tune.schema, applicationID, schemaVersion))
-	if err = errors.Join(err, db.Close()); err != nil {
+	err = errors.Join(err, db.Close())
+	if wal, serr := sizeOf(unfinished + walSuffix); err == nil && wal > 0 { // closing it says nothing
+		err = errors.Join(errors.New("its log could not be brought into the file"), serr)
+	}
+	if err != nil {
 		return errors.Join(explain(err, false), remove(unfinished))
 	}
 	if err := os.Rename(unfinished, path); err != nil {
 		return err
 	}
 	return syncFolder(filepath.Dir(path))
+}
+
+// renewLog writes the log anew, in its place, and syncs it. If a sync of it failed
+// before, the kernel may show pages that never came to the disk and that no later
+// sync would bring there; SQLite takes what it reads for durable and builds on it.
+// The caller keeps all others from writing.
+func renewLog(path string) error {
+	f, err := os.OpenFile(path+walSuffix, os.O_RDWR, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	piece := make([]byte, 1<<20)
+	for offset := int64(0); err == nil; {
+		var n int
+		n, err = f.ReadAt(piece, offset)
+		if n > 0 {
+			if _, werr := f.WriteAt(piece[:n], offset); werr != nil {
+				err = werr
+			}
+		}
+		offset += int64(n)
+	}
+	if errors.Is(err, io.EOF) {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
 }
 
 // remove removes a file of SQLite with those beside it, where they exist.

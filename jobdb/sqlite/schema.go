@@ -15,7 +15,7 @@ const (
 	applicationID = 0x43666a64
 
 	// schemaVersion is that of schema.sql, in the file's header as user_version.
-	schemaVersion = 2
+	schemaVersion = 3
 )
 
 //go:embed schema.sql
@@ -36,6 +36,14 @@ CREATE TABLE preparations (
   size       INTEGER NOT NULL,
   payload_id INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;`,
+	2: `CREATE TABLE orders (
+  id          INTEGER NOT NULL PRIMARY KEY,
+  source      TEXT    NOT NULL,
+  destination TEXT    NOT NULL,
+  kind        INTEGER NOT NULL,
+  seq         INTEGER NOT NULL,
+  time        INTEGER NOT NULL
+) STRICT;`,
 }
 
 // upgrade brings a JobDB to schemaVersion, all or nothing. The version that counts

@@ -61,6 +61,16 @@ CREATE TABLE queue_policies (
   time        INTEGER NOT NULL
 ) STRICT;
 
+-- What operators said of unfinished jobs, as these stood then.
+CREATE TABLE orders (
+  id          INTEGER NOT NULL PRIMARY KEY,
+  source      TEXT    NOT NULL,
+  destination TEXT    NOT NULL,
+  kind        INTEGER NOT NULL,             -- 1: retry now, 2: to the archive
+  seq         INTEGER NOT NULL,             -- comes after all transitions with a lower id
+  time        INTEGER NOT NULL
+) STRICT;
+
 -- Who has owned the JobDB; only the last may write.
 CREATE TABLE owners (
   epoch     INTEGER NOT NULL PRIMARY KEY,

@@ -124,6 +124,9 @@ func open(ctx context.Context, o Options, tune tuning) (_ *DB, err error) {
 		return nil, err
 	}
 	db.writers.SetMaxOpenConns(1)
+	if err := secure(ctx, db.writers, path); err != nil {
+		return nil, err
+	}
 	if err := upgrade(ctx, db.writers); err != nil {
 		return nil, err
 	}
@@ -142,6 +145,27 @@ func open(ctx context.Context, o Options, tune tuning) (_ *DB, err error) {
 	}
 	db.checkpointer.start(db.Body)
 	return db, nil
+}
+
+// secure sees to it that what the log is found to hold is on the disk, while nobody
+// writes.
+func secure(ctx context.Context, writers *sql.DB, path string) error {
+	conn, err := writers.Conn(ctx)
+	if err != nil {
+		return explain(err, false)
+	}
+	defer conn.Close() //nolint:errcheck // it goes back to the pool
+	if _, err := conn.ExecContext(ctx, `BEGIN IMMEDIATE`); err != nil {
+		return explain(err, false)
+	}
+	err = renewLog(path)
+	if _, end := conn.ExecContext(context.WithoutCancel(ctx), `ROLLBACK`); err == nil {
+		err = explain(end, false)
+	}
+	if err != nil {
+		return fmt.Errorf("write its log anew: %w", err)
+	}
+	return nil
 }
 
 // Close waits for the calls under way, brings the log into the file and releases

@@ -12,12 +12,12 @@ import (
 	"centrifuge/jobdb"
 )
 
-// writtenByVersion1 makes a JobDB as version 1 of the schema has it, with one job
+// writtenBy makes a JobDB as an older version of the schema has it, with one job
 // that was submitted, and returns its path.
-func writtenByVersion1(t *testing.T, id centrifuge.ID) string {
+func writtenBy(t *testing.T, version int, id centrifuge.ID) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "jobs.db")
-	schema, err := os.ReadFile(filepath.Join("testdata", "schema-1.sql"))
+	schema, err := os.ReadFile(filepath.Join("testdata", fmt.Sprintf("schema-%d.sql", version)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func writtenByVersion1(t *testing.T, id centrifuge.ID) string {
 		"PRAGMA journal_mode = WAL",
 		string(schema),
 		fmt.Sprintf("PRAGMA application_id = %d", applicationID),
-		"PRAGMA user_version = 1",
+		fmt.Sprintf("PRAGMA user_version = %d", version),
 		fmt.Sprintf(`INSERT INTO jobs VALUES (x'%x', 's', 'd', 1000, 2000, 'http://127.0.0.1/', 'POST', NULL, NULL, NULL, 1)`, id[:]),
 		"INSERT INTO payloads VALUES (1, x'01')",
 		fmt.Sprintf("INSERT INTO transactions (id, created_at, job_ids) VALUES ('tx', 1000, x'%x')", id[:]),
@@ -46,38 +46,46 @@ func writtenByVersion1(t *testing.T, id centrifuge.ID) string {
 	return path
 }
 
-func TestVersion1IsUpgraded(t *testing.T) {
-	id := centrifuge.ID{1, 2, 3}
-	path := writtenByVersion1(t, id)
-	for epoch := uint64(2); epoch < 4; epoch++ { // the second time there is nothing to upgrade
-		db, err := Open(t.Context(), Options{Path: path, Epoch: epoch})
-		if err != nil {
-			t.Fatal(err)
-		}
-		tx, err := db.Transaction(t.Context(), "tx")
-		if err != nil || tx.State != jobdb.TransactionCommitted || len(tx.JobIDs) != 1 || tx.JobIDs[0] != id {
-			t.Errorf("transaction is %+v, %v", tx, err)
-		}
-		if n := count(t, db); n != 1 {
-			t.Errorf("%d jobs, want 1", n)
-		}
-		prepared := jobdb.Transaction{
-			ID: fmt.Sprint("prepared-", epoch), State: jobdb.TransactionPrepared, JobIDs: []centrifuge.ID{{byte(epoch)}},
-			CreatedAt: time.UnixMilli(1).UTC(), Deadline: time.UnixMilli(2).UTC(), Drafts: []byte("jobs"),
-		}
-		if err := db.Commit(t.Context(), &jobdb.Batch{Transactions: []jobdb.Transaction{prepared}}); err != nil {
-			t.Fatal(err)
-		}
-		if drafts, err := db.Drafts(t.Context(), prepared.ID); err != nil || string(drafts) != "jobs" {
-			t.Errorf("drafts are %q, %v", drafts, err)
-		}
-		if err := db.Close(); err != nil {
-			t.Fatal(err)
+func TestOlderVersionsAreUpgraded(t *testing.T) {
+	for version := 1; version < schemaVersion; version++ {
+		id := centrifuge.ID{1, 2, 3}
+		path := writtenBy(t, version, id)
+		for epoch := uint64(2); epoch < 4; epoch++ { // the second time there is nothing to upgrade
+			db, err := Open(t.Context(), Options{Path: path, Epoch: epoch})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tx, err := db.Transaction(t.Context(), "tx")
+			if err != nil || tx.State != jobdb.TransactionCommitted || len(tx.JobIDs) != 1 || tx.JobIDs[0] != id {
+				t.Errorf("version %d: transaction is %+v, %v", version, tx, err)
+			}
+			if n := count(t, db); n != 1 {
+				t.Errorf("version %d: %d jobs, want 1", version, n)
+			}
+			prepared := jobdb.Transaction{
+				ID: fmt.Sprint("prepared-", epoch), State: jobdb.TransactionPrepared, JobIDs: []centrifuge.ID{{byte(epoch)}},
+				CreatedAt: time.UnixMilli(1).UTC(), Deadline: time.UnixMilli(2).UTC(), Drafts: []byte("jobs"),
+			}
+			order := jobdb.Order{
+				Scope: centrifuge.QueueKey{Source: "s"}, Kind: jobdb.OrderExpire, Seq: epoch, Time: time.UnixMilli(int64(epoch)).UTC(),
+			}
+			if err := db.Commit(t.Context(), &jobdb.Batch{Transactions: []jobdb.Transaction{prepared}, Orders: []jobdb.Order{order}}); err != nil {
+				t.Fatal(err)
+			}
+			if drafts, err := db.Drafts(t.Context(), prepared.ID); err != nil || string(drafts) != "jobs" {
+				t.Errorf("version %d: drafts are %q, %v", version, drafts, err)
+			}
+			if orders, err := db.Orders(t.Context(), time.Time{}); err != nil || len(orders) != 1 || orders[0] != order {
+				t.Errorf("version %d: orders are %+v, %v", version, orders, err)
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }
 
-// A JobDB of version 1 that was upgraded and one of version 2 are the same to all
+// A JobDB of an older version that was upgraded and a new one are the same to all
 // who read and write them: the same tables, with the same columns.
 func TestUpgradedSchemaIsThatOfANewOne(t *testing.T) {
 	columns := func(path string) map[string]string {
@@ -107,9 +115,11 @@ func TestUpgradedSchemaIsThatOfANewOne(t *testing.T) {
 		}
 		return found
 	}
-	upgraded, made := columns(writtenByVersion1(t, centrifuge.ID{1})), columns(written(t))
-	if len(made) < 40 || fmt.Sprint(upgraded) != fmt.Sprint(made) {
-		t.Errorf("upgraded: %v\nmade: %v", upgraded, made)
+	made := columns(written(t))
+	for version := 1; version < schemaVersion; version++ {
+		if upgraded := columns(writtenBy(t, version, centrifuge.ID{1})); len(made) < 45 || fmt.Sprint(upgraded) != fmt.Sprint(made) {
+			t.Errorf("upgraded from version %d: %v\nmade: %v", version, upgraded, made)
+		}
 	}
 }
 

@@ -1,12 +1,14 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
 
 	"centrifuge"
 	"centrifuge/access"
+	"centrifuge/archive"
 )
 
 func TestControlsChangeOneThing(t *testing.T) {
@@ -86,6 +88,21 @@ func TestDialogsSayHowManyJobs(t *testing.T) {
 		if _, content := v.get(path, "dialog"); !strings.Contains(content, want) {
 			t.Errorf("%s does not say %q:\n%s", path, want, content)
 		}
+	}
+}
+
+func TestReplayNamesWhatIsDamaged(t *testing.T) {
+	f := shop()
+	f.damaged = []*archive.DamagedError{{Stored: "object-a", Err: errors.New("cut short")}, {Stored: "index-b", MadeUpFor: true}}
+	v := newSite(t, f).as(t, access.Local())
+	for _, path := range []string{"/archive", "/replay?source=shop"} {
+		if _, content := v.get(path, "content"); !strings.Contains(content, "object-a") || strings.Contains(content, "index-b") {
+			t.Errorf("%s does not name what is damaged, or more: %s", path, content)
+		}
+	}
+	_, content := v.post("/replay", "source", "shop", "damaged", "object-before", "left-out", "3")
+	if !strings.Contains(content, "object-before, object-a") || !strings.Contains(content, "5 jobs left out") {
+		t.Errorf("at the end: %s", content)
 	}
 }
 

@@ -13,13 +13,13 @@ import (
 
 // archiveData is a page of the archive.
 type archiveData struct {
-	Form     archiveForm
-	Entries  []archive.Entry
-	Problems int
-	Next     string // the next page
-	First    string // the first page; empty on it
-	Replay   string // the dialog that replays what is filtered; empty if the viewer may not
-	Choices  []choice
+	Form    archiveForm
+	Entries []archive.Entry
+	Damaged []string // parts of the archive
+	Next    string   // the next page
+	First   string   // the first page; empty on it
+	Replay  string   // the dialog that replays what is filtered; empty if the viewer may not
+	Choices []choice
 }
 
 // archiveForm is the filter as it is typed.
@@ -121,10 +121,10 @@ func (s *Site) archive(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return whatFailed("list the archive", err)
 	}
-	for _, problem := range listed.Problems {
-		s.o.Logger.WarnContext(r.Context(), "a listing of the archive is incomplete", "err", problem)
+	for _, damage := range listed.Damaged {
+		s.o.Logger.WarnContext(r.Context(), "a listing of the archive met damage", "error", damage)
 	}
-	d.Entries, d.Problems = listed.Entries, len(listed.Problems)
+	d.Entries, d.Damaged = listed.Entries, lost(listed.Damaged)
 	q := d.Form.values()
 	if cursor != "" {
 		d.First = "/archive?" + q.Encode()

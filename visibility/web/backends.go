@@ -100,7 +100,9 @@ type Archive interface {
 // Replayed is what a page of a replay did.
 type Replayed struct {
 	Jobs    int
-	Skipped int    // had been replayed before
+	Skipped int // had been replayed before
+	LeftOut int // their object is damaged
+	Damaged []*archive.DamagedError
 	Next    string // where the next page begins; empty after the last
 }
 

@@ -33,6 +33,7 @@ type fake struct {
 	reach    Reach // of every order
 	err      error // of every call
 	acted    []string
+	damaged  []*archive.DamagedError
 }
 
 func (f *fake) Survey(_ context.Context, sel schedule.Selector) (*Survey, error) {
@@ -83,12 +84,12 @@ func (f *fake) Search(context.Context, JobFilter, string, int, time.Duration) (F
 }
 
 func (f *fake) ListArchive(context.Context, archive.Filter, string, int) (archive.Page, error) {
-	return archive.Page{}, f.err
+	return archive.Page{Damaged: f.damaged}, f.err
 }
 
 func (f *fake) Replay(_ context.Context, filter archive.Filter, _ string, _ int, _ float64) (Replayed, error) {
 	f.acted = append(f.acted, "replay "+filter.Source+" "+filter.Destination)
-	return Replayed{Jobs: 5}, f.err
+	return Replayed{Jobs: 5, LeftOut: len(f.damaged), Damaged: f.damaged}, f.err
 }
 
 func (f *fake) Ledger(context.Context) (sum Ledger, missing []Missing, err error) {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -33,11 +34,35 @@ type replayData struct {
 	Cursor  string
 	Jobs    int64 // replayed so far
 	Skipped int64
+	LeftOut int64
+	Damaged []string // parts of the archive that are left out, the first of them
 	Done    bool
 }
 
 // At is how far it has come, of Matching.
-func (d *replayData) At() int64 { return min(d.Jobs+d.Skipped, d.Matching) }
+func (d *replayData) At() int64 { return min(d.Jobs+d.Skipped+d.LeftOut, d.Matching) }
+
+// maxDamaged is how many damaged parts of the archive are named.
+const maxDamaged = 20
+
+// damage adds the names of what is damaged and not made up for, each once.
+func (d *replayData) damage(damaged []*archive.DamagedError) {
+	for _, name := range lost(damaged) {
+		if !slices.Contains(d.Damaged, name) && len(d.Damaged) < maxDamaged {
+			d.Damaged = append(d.Damaged, name)
+		}
+	}
+}
+
+// lost are the names of what is damaged and not made up for.
+func lost(damaged []*archive.DamagedError) (names []string) {
+	for _, d := range damaged {
+		if !d.MadeUpFor {
+			names = append(names, d.Stored)
+		}
+	}
+	return names
+}
 
 // planReplay counts what a replay will do, and asks.
 func (s *Site) planReplay(w http.ResponseWriter, r *http.Request) error {
@@ -51,9 +76,10 @@ func (s *Site) planReplay(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return whatFailed("list the archive", err)
 		}
+		d.damage(listed.Damaged)
 		for i := range listed.Entries {
 			d.Matching++
-			if listed.Entries[i].ReplayedAs.IsZero() {
+			if e := &listed.Entries[i]; e.ReplayedAs.IsZero() && !e.Doubtful {
 				d.Fresh++
 			}
 		}
@@ -83,6 +109,8 @@ func (s *Site) replay(w http.ResponseWriter, r *http.Request) error {
 		return whatFailed("replay", err)
 	}
 	d.Cursor, d.Skipped, d.Jobs = did.Next, d.Skipped+int64(did.Skipped), d.Jobs+int64(did.Jobs)
+	d.LeftOut += int64(did.LeftOut)
+	d.damage(did.Damaged)
 	d.Done = d.Cursor == ""
 	return s.show(w, r, page{View: "replay", Title: "Replay archived jobs", Data: &d})
 }
@@ -104,7 +132,10 @@ func (s *Site) replayOf(r *http.Request) (d replayData, filter archive.Filter, e
 	}
 	d = replayData{
 		Form: formOf(r), Rate: r.Form.Get("rate"), Cursor: r.Form.Get("cursor"), Until: until.UTC().Format(time.RFC3339Nano),
-		Jobs: number("jobs"), Skipped: number("skipped"), Matching: number("matching"), AtLeast: r.Form.Get("at-least") != "",
+		Jobs: number("jobs"), Skipped: number("skipped"), LeftOut: number("left-out"), Matching: number("matching"), AtLeast: r.Form.Get("at-least") != "",
+	}
+	if names := r.Form["damaged"]; len(names) > 0 {
+		d.Damaged = names[:min(len(names), maxDamaged)]
 	}
 	// The filter is that of the moment when the replay was asked for.
 	filter, err = d.Form.filter(access.From(r.Context()), access.Operate, until)

@@ -202,6 +202,8 @@ type ArchiveServiceListResponse struct {
 	Jobs []*ArchivedJob `protobuf:"bytes,1,rep,name=jobs,proto3" json:"jobs,omitempty"`
 	// For the page after this; empty if this is the last.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// What was found damaged on the way. Jobs that only it holds are missing.
+	Damaged       []*DamagedObject `protobuf:"bytes,3,rep,name=damaged,proto3" json:"damaged,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -250,6 +252,77 @@ func (x *ArchiveServiceListResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *ArchiveServiceListResponse) GetDamaged() []*DamagedObject {
+	if x != nil {
+		return x.Damaged
+	}
+	return nil
+}
+
+// DamagedObject is a part of the archive that is cut short, corrupt, or gone.
+type DamagedObject struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What is wrong with it.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// All that it tells was found elsewhere, and nothing is missing for it.
+	MadeUpFor     bool `protobuf:"varint,3,opt,name=made_up_for,json=madeUpFor,proto3" json:"made_up_for,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DamagedObject) Reset() {
+	*x = DamagedObject{}
+	mi := &file_centrifuge_v1_archive_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DamagedObject) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DamagedObject) ProtoMessage() {}
+
+func (x *DamagedObject) ProtoReflect() protoreflect.Message {
+	mi := &file_centrifuge_v1_archive_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DamagedObject.ProtoReflect.Descriptor instead.
+func (*DamagedObject) Descriptor() ([]byte, []int) {
+	return file_centrifuge_v1_archive_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *DamagedObject) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DamagedObject) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *DamagedObject) GetMadeUpFor() bool {
+	if x != nil {
+		return x.MadeUpFor
+	}
+	return false
+}
+
 // ArchivedJob is an archived job in short; JobService.Get has it whole.
 type ArchivedJob struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -281,7 +354,7 @@ type ArchivedJob struct {
 
 func (x *ArchivedJob) Reset() {
 	*x = ArchivedJob{}
-	mi := &file_centrifuge_v1_archive_proto_msgTypes[3]
+	mi := &file_centrifuge_v1_archive_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -293,7 +366,7 @@ func (x *ArchivedJob) String() string {
 func (*ArchivedJob) ProtoMessage() {}
 
 func (x *ArchivedJob) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_archive_proto_msgTypes[3]
+	mi := &file_centrifuge_v1_archive_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -306,7 +379,7 @@ func (x *ArchivedJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArchivedJob.ProtoReflect.Descriptor instead.
 func (*ArchivedJob) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_archive_proto_rawDescGZIP(), []int{3}
+	return file_centrifuge_v1_archive_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ArchivedJob) GetId() string {
@@ -403,7 +476,7 @@ type ReplayRequest struct {
 
 func (x *ReplayRequest) Reset() {
 	*x = ReplayRequest{}
-	mi := &file_centrifuge_v1_archive_proto_msgTypes[4]
+	mi := &file_centrifuge_v1_archive_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -415,7 +488,7 @@ func (x *ReplayRequest) String() string {
 func (*ReplayRequest) ProtoMessage() {}
 
 func (x *ReplayRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_archive_proto_msgTypes[4]
+	mi := &file_centrifuge_v1_archive_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -428,7 +501,7 @@ func (x *ReplayRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayRequest.ProtoReflect.Descriptor instead.
 func (*ReplayRequest) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_archive_proto_rawDescGZIP(), []int{4}
+	return file_centrifuge_v1_archive_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ReplayRequest) GetFilter() *ArchiveFilter {
@@ -468,13 +541,18 @@ type ReplayResponse struct {
 	Skipped int64 `protobuf:"varint,2,opt,name=skipped,proto3" json:"skipped,omitempty"`
 	// For the page after this; empty if this is the last.
 	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Jobs left out since their object, or the mark of its replays, is damaged. Those
+	// that only a damaged object tells of are not counted.
+	LeftOut int64 `protobuf:"varint,4,opt,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"`
+	// What was found damaged, each part once.
+	Damaged       []*DamagedObject `protobuf:"bytes,5,rep,name=damaged,proto3" json:"damaged,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReplayResponse) Reset() {
 	*x = ReplayResponse{}
-	mi := &file_centrifuge_v1_archive_proto_msgTypes[5]
+	mi := &file_centrifuge_v1_archive_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -486,7 +564,7 @@ func (x *ReplayResponse) String() string {
 func (*ReplayResponse) ProtoMessage() {}
 
 func (x *ReplayResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_centrifuge_v1_archive_proto_msgTypes[5]
+	mi := &file_centrifuge_v1_archive_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -499,7 +577,7 @@ func (x *ReplayResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplayResponse.ProtoReflect.Descriptor instead.
 func (*ReplayResponse) Descriptor() ([]byte, []int) {
-	return file_centrifuge_v1_archive_proto_rawDescGZIP(), []int{5}
+	return file_centrifuge_v1_archive_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ReplayResponse) GetReplayed() int64 {
@@ -523,6 +601,20 @@ func (x *ReplayResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *ReplayResponse) GetLeftOut() int64 {
+	if x != nil {
+		return x.LeftOut
+	}
+	return 0
+}
+
+func (x *ReplayResponse) GetDamaged() []*DamagedObject {
+	if x != nil {
+		return x.Damaged
+	}
+	return nil
+}
+
 var File_centrifuge_v1_archive_proto protoreflect.FileDescriptor
 
 const file_centrifuge_v1_archive_proto_rawDesc = "" +
@@ -543,10 +635,15 @@ const file_centrifuge_v1_archive_proto_rawDesc = "" +
 	"\x06filter\x18\x01 \x01(\v2\x1c.centrifuge.v1.ArchiveFilterR\x06filter\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"t\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"\xac\x01\n" +
 	"\x1aArchiveServiceListResponse\x12.\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x1a.centrifuge.v1.ArchivedJobR\x04jobs\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x80\x03\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x126\n" +
+	"\adamaged\x18\x03 \x03(\v2\x1c.centrifuge.v1.DamagedObjectR\adamaged\"[\n" +
+	"\rDamagedObject\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1e\n" +
+	"\vmade_up_for\x18\x03 \x01(\bR\tmadeUpFor\"\x80\x03\n" +
 	"\vArchivedJob\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12 \n" +
@@ -570,11 +667,13 @@ const file_centrifuge_v1_archive_proto_rawDesc = "" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\x12\x12\n" +
-	"\x04rate\x18\x04 \x01(\x01R\x04rate\"n\n" +
+	"\x04rate\x18\x04 \x01(\x01R\x04rate\"\xc1\x01\n" +
 	"\x0eReplayResponse\x12\x1a\n" +
 	"\breplayed\x18\x01 \x01(\x03R\breplayed\x12\x18\n" +
 	"\askipped\x18\x02 \x01(\x03R\askipped\x12&\n" +
-	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken2\xb4\x01\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\x12\x19\n" +
+	"\bleft_out\x18\x04 \x01(\x03R\aleftOut\x126\n" +
+	"\adamaged\x18\x05 \x03(\v2\x1c.centrifuge.v1.DamagedObjectR\adamaged2\xb4\x01\n" +
 	"\x0eArchiveService\x12[\n" +
 	"\x04List\x12(.centrifuge.v1.ArchiveServiceListRequest\x1a).centrifuge.v1.ArchiveServiceListResponse\x12E\n" +
 	"\x06Replay\x12\x1c.centrifuge.v1.ReplayRequest\x1a\x1d.centrifuge.v1.ReplayResponseB+Z)centrifuge/gen/centrifuge/v1;centrifugev1b\x06proto3"
@@ -591,33 +690,36 @@ func file_centrifuge_v1_archive_proto_rawDescGZIP() []byte {
 	return file_centrifuge_v1_archive_proto_rawDescData
 }
 
-var file_centrifuge_v1_archive_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_centrifuge_v1_archive_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_centrifuge_v1_archive_proto_goTypes = []any{
 	(*ArchiveFilter)(nil),              // 0: centrifuge.v1.ArchiveFilter
 	(*ArchiveServiceListRequest)(nil),  // 1: centrifuge.v1.ArchiveServiceListRequest
 	(*ArchiveServiceListResponse)(nil), // 2: centrifuge.v1.ArchiveServiceListResponse
-	(*ArchivedJob)(nil),                // 3: centrifuge.v1.ArchivedJob
-	(*ReplayRequest)(nil),              // 4: centrifuge.v1.ReplayRequest
-	(*ReplayResponse)(nil),             // 5: centrifuge.v1.ReplayResponse
-	(*timestamppb.Timestamp)(nil),      // 6: google.protobuf.Timestamp
+	(*DamagedObject)(nil),              // 3: centrifuge.v1.DamagedObject
+	(*ArchivedJob)(nil),                // 4: centrifuge.v1.ArchivedJob
+	(*ReplayRequest)(nil),              // 5: centrifuge.v1.ReplayRequest
+	(*ReplayResponse)(nil),             // 6: centrifuge.v1.ReplayResponse
+	(*timestamppb.Timestamp)(nil),      // 7: google.protobuf.Timestamp
 }
 var file_centrifuge_v1_archive_proto_depIdxs = []int32{
-	6, // 0: centrifuge.v1.ArchiveFilter.since:type_name -> google.protobuf.Timestamp
-	6, // 1: centrifuge.v1.ArchiveFilter.until:type_name -> google.protobuf.Timestamp
-	0, // 2: centrifuge.v1.ArchiveServiceListRequest.filter:type_name -> centrifuge.v1.ArchiveFilter
-	3, // 3: centrifuge.v1.ArchiveServiceListResponse.jobs:type_name -> centrifuge.v1.ArchivedJob
-	6, // 4: centrifuge.v1.ArchivedJob.created_at:type_name -> google.protobuf.Timestamp
-	6, // 5: centrifuge.v1.ArchivedJob.archived_at:type_name -> google.protobuf.Timestamp
-	0, // 6: centrifuge.v1.ReplayRequest.filter:type_name -> centrifuge.v1.ArchiveFilter
-	1, // 7: centrifuge.v1.ArchiveService.List:input_type -> centrifuge.v1.ArchiveServiceListRequest
-	4, // 8: centrifuge.v1.ArchiveService.Replay:input_type -> centrifuge.v1.ReplayRequest
-	2, // 9: centrifuge.v1.ArchiveService.List:output_type -> centrifuge.v1.ArchiveServiceListResponse
-	5, // 10: centrifuge.v1.ArchiveService.Replay:output_type -> centrifuge.v1.ReplayResponse
-	9, // [9:11] is the sub-list for method output_type
-	7, // [7:9] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	7,  // 0: centrifuge.v1.ArchiveFilter.since:type_name -> google.protobuf.Timestamp
+	7,  // 1: centrifuge.v1.ArchiveFilter.until:type_name -> google.protobuf.Timestamp
+	0,  // 2: centrifuge.v1.ArchiveServiceListRequest.filter:type_name -> centrifuge.v1.ArchiveFilter
+	4,  // 3: centrifuge.v1.ArchiveServiceListResponse.jobs:type_name -> centrifuge.v1.ArchivedJob
+	3,  // 4: centrifuge.v1.ArchiveServiceListResponse.damaged:type_name -> centrifuge.v1.DamagedObject
+	7,  // 5: centrifuge.v1.ArchivedJob.created_at:type_name -> google.protobuf.Timestamp
+	7,  // 6: centrifuge.v1.ArchivedJob.archived_at:type_name -> google.protobuf.Timestamp
+	0,  // 7: centrifuge.v1.ReplayRequest.filter:type_name -> centrifuge.v1.ArchiveFilter
+	3,  // 8: centrifuge.v1.ReplayResponse.damaged:type_name -> centrifuge.v1.DamagedObject
+	1,  // 9: centrifuge.v1.ArchiveService.List:input_type -> centrifuge.v1.ArchiveServiceListRequest
+	5,  // 10: centrifuge.v1.ArchiveService.Replay:input_type -> centrifuge.v1.ReplayRequest
+	2,  // 11: centrifuge.v1.ArchiveService.List:output_type -> centrifuge.v1.ArchiveServiceListResponse
+	6,  // 12: centrifuge.v1.ArchiveService.Replay:output_type -> centrifuge.v1.ReplayResponse
+	11, // [11:13] is the sub-list for method output_type
+	9,  // [9:11] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_centrifuge_v1_archive_proto_init() }
@@ -631,7 +733,7 @@ func file_centrifuge_v1_archive_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_centrifuge_v1_archive_proto_rawDesc), len(file_centrifuge_v1_archive_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -45,8 +45,8 @@ type ArchiveServiceClient interface {
 	List(context.Context, *connect.Request[v1.ArchiveServiceListRequest]) (*connect.Response[v1.ArchiveServiceListResponse], error)
 	// Replay submits archived jobs again, as new jobs that name the old ones. A
 	// job that was replayed is not replayed a second time, so a Replay that was
-	// cut short may be run again. One call handles one page; repeat it with
-	// next_page_token until that is empty.
+	// cut short may be run again. What is damaged is left out. One call handles one
+	// page; repeat it with next_page_token until that is empty.
 	Replay(context.Context, *connect.Request[v1.ReplayRequest]) (*connect.Response[v1.ReplayResponse], error)
 }
 
@@ -98,8 +98,8 @@ type ArchiveServiceHandler interface {
 	List(context.Context, *connect.Request[v1.ArchiveServiceListRequest]) (*connect.Response[v1.ArchiveServiceListResponse], error)
 	// Replay submits archived jobs again, as new jobs that name the old ones. A
 	// job that was replayed is not replayed a second time, so a Replay that was
-	// cut short may be run again. One call handles one page; repeat it with
-	// next_page_token until that is empty.
+	// cut short may be run again. What is damaged is left out. One call handles one
+	// page; repeat it with next_page_token until that is empty.
 	Replay(context.Context, *connect.Request[v1.ReplayRequest]) (*connect.Response[v1.ReplayResponse], error)
 }
 
