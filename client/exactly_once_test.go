@@ -24,6 +24,7 @@ import (
 	"centrifuge/client"
 	"centrifuge/delivery"
 	"centrifuge/director"
+	"centrifuge/fanout"
 	pb "centrifuge/gen/centrifuge/v1"
 	"centrifuge/jobdb"
 	"centrifuge/jobdb/sqlite"
@@ -174,8 +175,9 @@ func live(dir, address string, epoch uint64) (*life, error) {
 	if err != nil {
 		return nil, err
 	}
+	uncounted := struct{ rpc.LedgerBackend }{} // nobody asks for it
 	server, err := rpc.NewServer(rpc.Options{
-		Backends: rpc.Backends{Jobs: l.d, Queues: l.d, Archive: l.d, Ledger: l.d}, Ready: l.d.Ready, Registry: prometheus.NewRegistry(),
+		Backends: rpc.Backends{Jobs: l.d, Queues: fanout.New(fanout.Options{Own: l.d}), Archive: l.d, Ledger: uncounted}, Ready: l.d.Ready, Registry: prometheus.NewRegistry(),
 	})
 	if err != nil {
 		return nil, err
