@@ -225,7 +225,7 @@ func (p *fleetProcess) closeLocked(name string) *director.Former {
 			p.mu.broken = append(p.mu.broken, fmt.Sprintf("close %s: %v", name, err))
 			return nil
 		}
-		return &director.Former{Name: name, Known: db.Known}
+		return &director.Former{Name: name, Known: db.Known, Transaction: db.Transaction}
 	}
 	return nil
 }
