@@ -32,7 +32,7 @@ type Folder struct {
 
 	mu struct {
 		sync.Mutex
-		synced string // the folder last put to: all that lead to it are durable
+		synced string // the folder last put to: it and all that lead to it are durable
 	}
 }
 
@@ -125,6 +125,9 @@ func (f *Folder) Put(ctx context.Context, name string, data []byte) error {
 		return fmt.Errorf("put %s: %w", name, errors.Join(err, f.discard(temp)))
 	}
 	if err := f.sync(path.Dir(name)); err != nil {
+		f.mu.Lock()
+		f.mu.synced = "" // what has its name now may be taken for durable
+		f.mu.Unlock()
 		return fmt.Errorf("put %s: %w", name, err)
 	}
 	return nil
@@ -148,8 +151,9 @@ func (f *Folder) discard(temp string) error {
 	return nil
 }
 
-// makeFolder makes the folder and those that lead to it, durably: one that is
-// there already may have been made just before a crash, or by another process.
+// makeFolder makes the folder and those that lead to it, durably, and what is in it:
+// what is there already may have been put just before a crash, or by another process.
+// An index must not outlast the object that it is of.
 func (f *Folder) makeFolder(dir string) error {
 	f.mu.Lock()
 	known := f.mu.synced == dir
@@ -170,6 +174,11 @@ func (f *Folder) makeFolder(dir string) error {
 			}
 		}
 		parent = next
+	}
+	if !known {
+		if err := f.sync(dir); err != nil {
+			return err
+		}
 	}
 	f.mu.Lock()
 	f.mu.synced = dir
