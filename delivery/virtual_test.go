@@ -114,6 +114,22 @@ func TestNoWaitForWorthlessBodies(t *testing.T) {
 	}
 }
 
+// A long request may be refused before it is read.
+func TestLongRequestIsRefusedEarly(t *testing.T) {
+	refuse := func(conn net.Conn) {
+		_, _ = conn.Read(make([]byte, 1))
+		_, _ = io.WriteString(conn, "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+	}
+	inBubble(t, refuse, func(t *testing.T, c *Client) {
+		job := post("http://example.com")
+		job.Payload = make([]byte, 100<<10)
+		r := c.Deliver(t.Context(), job, 1)
+		if r.StatusCode != 413 || r.Duration != 0 {
+			t.Errorf("status %d %s after %v, want 413 at once", r.StatusCode, r.ErrorCode, r.Duration)
+		}
+	})
+}
+
 func TestEndlessBodyIsNotDrained(t *testing.T) {
 	const enough = 10 << 20
 	sent := 0
