@@ -118,7 +118,8 @@ func TestNoWaitForWorthlessBodies(t *testing.T) {
 func TestLongRequestIsRefusedEarly(t *testing.T) {
 	refuse := func(conn net.Conn) {
 		_, _ = conn.Read(make([]byte, 1))
-		_, _ = io.WriteString(conn, "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+		_, _ = io.WriteString(conn, "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+		untilClosed(conn) // which takes the rest
 	}
 	inBubble(t, refuse, func(t *testing.T, c *Client) {
 		job := post("http://example.com")
