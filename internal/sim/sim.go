@@ -7,8 +7,8 @@
 // step. When the time of faults is over, every job must come to its end, and the
 // JobDB and the archive must hold what the witness saw.
 //
-// The seed decides all but the order in which goroutines run that act at the same
-// instant; a seed that fails does so again nearly always.
+// The seed decides everything on the steady runtime (package steady), and on Go's own
+// all but the order of what happens at the same instant.
 package sim
 
 import (
