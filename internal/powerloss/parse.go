@@ -1,7 +1,7 @@
 package powerloss
 
 import (
-	"errors"
+	"encoding/hex"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -41,8 +41,8 @@ type parser struct {
 }
 
 var (
-	call   = regexp.MustCompile(`^(\d+) +(\w+)\((.*)$`)
-	resume = regexp.MustCompile(`^(\d+) +<\.\.\. (\w+) resumed>(.*)$`)
+	call   = regexp.MustCompile(`^(\d+) +(\w+)\(`)
+	resume = regexp.MustCompile(`^(\d+) +<\.\.\. (\w+) resumed>`)
 	result = regexp.MustCompile(`\) += (-?\d+)`)
 	quoted = regexp.MustCompile(`"((?:\\x[0-9a-f]{2})*)"`)
 	opened = regexp.MustCompile(`^(\w+)<((?:\\x[0-9a-f]{2})*)>`)
@@ -59,13 +59,13 @@ func (p *parser) line(line string) error {
 		if isWrite(m[2]) || begun == "" {
 			return nil
 		}
-		return p.done(m[1], m[2], begun+m[3])
+		return p.done(m[1], m[2], begun+line[len(m[0]):])
 	}
 	m := call.FindStringSubmatch(line)
 	if m == nil {
 		return nil // an exit, or a signal
 	}
-	thread, name, rest := m[1], m[2], m[3]
+	thread, name, rest := m[1], m[2], line[len(m[0]):]
 	if strings.HasSuffix(name, "sync") {
 		if err := p.sync(thread, opSyncBegins, rest); err != nil {
 			return err
@@ -84,7 +84,7 @@ func (p *parser) line(line string) error {
 func isWrite(name string) bool { return name == "write" || name == "pwrite64" }
 
 func (p *parser) done(thread, name, rest string) error {
-	m := result.FindStringSubmatch(rest)
+	m := result.FindStringSubmatch(rest[strings.LastIndexByte(rest, '"')+1:])
 	if m == nil {
 		return nil // the process was killed in it
 	}
@@ -172,11 +172,12 @@ func (p *parser) write(call, rest string) error {
 	if err != nil {
 		return err
 	}
-	m := quoted.FindStringSubmatch(rest)
-	if m == nil {
+	// Not with an expression: that takes most of the time of a test.
+	from, to := strings.IndexByte(rest, '"'), strings.LastIndexByte(rest, '"')
+	if from == to {
 		return fmt.Errorf("a write without data: %.200s", rest)
 	}
-	data, err := unescape(m[1])
+	data, err := unescape(rest[from+1 : to])
 	if err != nil {
 		return err
 	}
@@ -223,16 +224,6 @@ func number(args string) (int, error) {
 }
 
 func unescape(s string) (string, error) {
-	if len(s)%4 != 0 {
-		return "", errors.New("half a byte")
-	}
-	b := make([]byte, 0, len(s)/4)
-	for i := 0; i < len(s); i += 4 {
-		n, err := strconv.ParseUint(s[i+2:i+4], 16, 8)
-		if err != nil {
-			return "", err
-		}
-		b = append(b, byte(n))
-	}
-	return string(b), nil
+	b, err := hex.DecodeString(strings.ReplaceAll(s, `\x`, ""))
+	return string(b), err
 }
