@@ -105,7 +105,7 @@ func (f *fullScene) finish() {
 	if ledger := f.ledger(); ledger.GetAccepted() != int64(len(f.ids)) {
 		f.Errorf("of %d jobs acknowledged the ledger has %v", len(f.ids), ledger)
 	}
-	f.command("ledger", "--verify")
+	f.verify()
 	f.terminate()
 }
 
