@@ -67,8 +67,9 @@ func (s *scene) awaitDropped() int {
 // job is delivered once, no Submit waits or is refused, and the books count all
 // jobs, also those of JobDBs that are gone.
 func TestCyclesUnderLoad(t *testing.T) {
+	t.Parallel()
 	seed := newSeed(t)
-	s := newScene(t, 90*time.Second, newReceiver(t, seed, loadRoutes...))
+	s := newScene(t, newReceiver(t, seed, loadRoutes...))
 	s.serve(cycling()...)
 	l := s.startLoad(seed)
 	s.await("cycled four times", func() (bool, string) {
@@ -100,10 +101,11 @@ func TestCyclesUnderLoad(t *testing.T) {
 // job is lost, each is delivered once but for what was in flight, nothing is left
 // behind.
 func TestCyclesAndSIGKILL(t *testing.T) {
+	t.Parallel()
 	const kills = 12
 	seed := newSeed(t)
 	random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // reproducible
-	s := newScene(t, 120*time.Second, newReceiver(t, seed, loadRoutes...))
+	s := newScene(t, newReceiver(t, seed, loadRoutes...))
 	s.serve(cycling()...)
 	l := s.startLoad(seed)
 	for range kills {
@@ -128,8 +130,9 @@ func TestCyclesAndSIGKILL(t *testing.T) {
 // A folder from before there were catalogs, or whose catalog is gone, is taken over:
 // its JobDBs are found, and their jobs delivered.
 func TestCatalogLost(t *testing.T) {
+	t.Parallel()
 	r := newReceiver(t, newSeed(t), "/later=latency:50ms;outage:0s+1500ms:503")
-	s := newScene(t, 60*time.Second, r)
+	s := newScene(t, r)
 	s.serve("--jobdb-keep", "0")
 	ids := s.submit(slices.Repeat([]*pb.JobSpec{{
 		Source: "s", Endpoint: r.url + "/later", Retry: &pb.RetryPolicy{

@@ -36,16 +36,16 @@ type scene struct {
 }
 
 // newScene sets the scene. Whatever is awaited on it is awaited no longer than
-// the limit, and then the test fails.
-func newScene(t *testing.T, limit time.Duration, r *receiver) *scene {
+// [patience] lasts, and then the test fails.
+func newScene(t *testing.T, r *receiver) *scene {
 	t.Helper()
 	path := program.Binary(t) // which takes what time it takes
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	s := &scene{T: t, ctx: ctx, receiver: r, binary: path}
 	s.dir = t.TempDir()
 	s.seenAs = s.dir
-	s.client = s.newClient(client.Options{RetryFor: limit, OnRetry: func(error, time.Duration) { s.retried.Add(1) }})
+	s.client = s.newClient(client.Options{RetryFor: patience, OnRetry: func(error, time.Duration) { s.retried.Add(1) }})
 	return s
 }
 

@@ -39,6 +39,8 @@ type fleet struct {
 	consul   string   // URL for clients, and for processes that are given no other
 	members  []*member
 
+	environment map[string]string // of processes that start, beside the test's own
+
 	// Of all loads that were settled.
 	taken, refused int // jobs acknowledged
 	repeated       int // deliveries that were one too many

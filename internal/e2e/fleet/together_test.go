@@ -21,6 +21,7 @@ import (
 // one that could not be reached, and to one that starts later. Whoever does not answer
 // is named.
 func TestDirectorsTogether(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, ground{})
 	f.manager("manager")
 	// The lease of c outlasts what it is put through, so that its jobs stay there.
@@ -128,6 +129,7 @@ func TestDirectorsTogether(t *testing.T) {
 // Of the Directors that share a record one looks for alerts, so each is told of once;
 // all show it.
 func TestAnAlertIsToldOfOnce(t *testing.T) {
+	t.Parallel()
 	mysql := mysqltest.Start(t).Address
 	f := newFleet(t, ground{mysql: mysql})
 	rules := filepath.Join(f.dir, "rules.yaml")
