@@ -107,7 +107,7 @@ func (f *fleet) directorFlags(name string) []string {
 // nobody has ended: none may, whatever happens around it.
 func (f *fleet) await(what string, ask func() (bool, string)) {
 	f.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		ok, said := ask()

@@ -62,8 +62,8 @@ func TestMariaDB(t *testing.T) {
 
 	l = f.startLoad()
 	l.flow()
-	proxy.Delay(500 * time.Millisecond)
-	l.flowOf(backlog / 10) // a commit takes seconds
+	proxy.Delay(250 * time.Millisecond)
+	l.flowOf(backlog / 10) // a commit takes more than a second
 	proxy.Delay(0)
 	l.flow()
 	l.settle(0)

@@ -25,7 +25,7 @@ func TestDirectorsTogether(t *testing.T) {
 	f := newFleet(t, ground{})
 	f.manager("manager")
 	// The lease of c outlasts what it is put through, so that its jobs stay there.
-	a, b, c := f.director("a"), f.director("b"), f.director("c", "--lease-ttl", "40s")
+	a, b, c := f.director("a"), f.director("b"), f.director("c", "--lease-ttl", "30s")
 	paused := &pb.QueueSelector{Destination: "paused"}
 
 	// A pause at one is a pause at all.
