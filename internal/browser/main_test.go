@@ -58,6 +58,7 @@ func run(m *testing.M) int {
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true),
 		chromedp.Flag("disable-backgrounding-occluded-windows", true), chromedp.Flag("disable-renderer-backgrounding", true),
+		chromedp.Flag("disable-features", "SpareRendererForSitePerProcess"), // a process more for each page, mostly in vain
 		chromedp.Flag("font-render-hinting", "none"), chromedp.Flag("hide-scrollbars", true),
 		chromedp.UserDataDir(profile), chromedp.WSURLReadTimeout(patience),
 	)

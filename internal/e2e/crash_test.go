@@ -46,12 +46,13 @@ func (c *countdown) tick() {
 // delivered, what is delivered twice was in flight or not flushed, and the books
 // balance.
 func TestSIGKILL(t *testing.T) {
+	t.Parallel()
 	seed := newSeed(t)
 	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // reproducible
 	var answers countdown
 	r := newReceiver(t, seed, loadRoutes...)
 	r.answered = func(*http.Request, int) { answers.tick() }
-	s := newScene(t, 100*time.Second, r)
+	s := newScene(t, r)
 	args := []string{"--max-in-flight", "64", "--commit-interval", "2ms"}
 
 	s.serve(args...)
@@ -103,11 +104,12 @@ func TestSIGKILL(t *testing.T) {
 
 // Asked to end under load, the Director ends in order and costs no duplicate.
 func TestSIGTERM(t *testing.T) {
+	t.Parallel()
 	seed := newSeed(t)
 	var answers countdown
 	r := newReceiver(t, seed, loadRoutes...)
 	r.answered = func(*http.Request, int) { answers.tick() }
-	s := newScene(t, 60*time.Second, r)
+	s := newScene(t, r)
 
 	// With commits this far apart, the last outcomes are flushed by the shutdown or not
 	// at all.

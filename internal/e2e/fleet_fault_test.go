@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"testing"
-	"time"
 )
 
 // awaitDelivered opens the endpoint and waits until it has had all jobs. Those that
@@ -40,7 +39,8 @@ func (m *member) awaitReady(want bool) {
 // Consul is gone for longer than leases last. No process ends; each Director lets go
 // of its JobDB, takes one when Consul is back, and all jobs are delivered.
 func TestConsulLost(t *testing.T) {
-	f := newFleet(t, 120*time.Second)
+	t.Parallel()
+	f := newFleet(t)
 	manager := f.start("manager", "manager")
 	a, b := f.start("director", "a"), f.start("director", "b")
 	ids := append(a.submit(100), b.submit(100)...)
@@ -59,7 +59,8 @@ func TestConsulLost(t *testing.T) {
 // The server that all JobDBs lie on is killed and comes back: no process ends, and
 // what was acknowledged is delivered.
 func TestJobDBServerLost(t *testing.T) {
-	f := newFleet(t, 120*time.Second)
+	t.Parallel()
+	f := newFleet(t)
 	manager := f.start("manager", "manager")
 	a, b := f.start("director", "a"), f.start("director", "b")
 	ids := append(a.submit(100), b.submit(100)...)

@@ -52,10 +52,10 @@ type member struct {
 	client *client.Client
 }
 
-func newFleet(t *testing.T, limit time.Duration) *fleet {
+func newFleet(t *testing.T) *fleet {
 	t.Helper()
 	path := program.Binary(t)
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	f := &fleet{T: t, ctx: ctx, binary: path, dir: t.TempDir(), delivered: make(map[string]int)}
 	f.url = newReceiverOf(t, f).url + "/"
@@ -232,7 +232,8 @@ func (m *member) awaitLive(n int) {
 // of each are delivered by the others, each once, with one history, and the books
 // of the fleet balance.
 func TestFleet(t *testing.T) {
-	f := newFleet(t, 150*time.Second)
+	t.Parallel()
+	f := newFleet(t)
 	manager := f.start("manager", "manager-1")
 	a := f.start("director", "a")
 	b := f.start("director", "b")

@@ -27,7 +27,7 @@ type fullScene struct {
 func newFullScene(t *testing.T, diskSize, payload int, args ...string) *fullScene {
 	t.Helper()
 	f := &fullScene{disk: newDisk(t, diskSize), size: payload, args: append(args, "--max-in-flight", "16", "--shutdown-grace", "5s")}
-	f.scene = newScene(t, time.Minute, newReceiver(t, 1, "/=latency:1ms-20ms"))
+	f.scene = newScene(t, newReceiver(t, 1, "/=latency:1ms-20ms"))
 	f.dir, f.seenAs = filepath.Join(f.disk.inside, "data"), filepath.Join(f.disk.folder, "data")
 	f.once = f.newClient(client.Options{RetryFor: -1})
 	f.launch(f.disk.via, f.args...)
@@ -105,7 +105,7 @@ func (f *fullScene) finish() {
 	if ledger := f.ledger(); ledger.GetAccepted() != int64(len(f.ids)) {
 		f.Errorf("of %d jobs acknowledged the ledger has %v", len(f.ids), ledger)
 	}
-	f.command("ledger", "--verify")
+	f.verify()
 	f.terminate()
 }
 
@@ -146,6 +146,7 @@ func TestDiskFull(t *testing.T) {
 // for damaged; and when there is room it serves, without those deliveries being
 // repeated that were recorded.
 func TestBegunWhileDiskFull(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		end  func(*fullScene) // how the Director before ended
 		left int64            // bytes

@@ -46,7 +46,6 @@ func (a *arrivals) others() int {
 // takes of it; B and C send a handful. With one queue they would stand behind all
 // that A has left; here hardly anything of A's goes before them.
 func TestCustomersAreIsolated(t *testing.T) {
-	t.Parallel()
 	const (
 		jobsOfA = 10_000
 		rounds  = 40
@@ -60,7 +59,7 @@ func TestCustomersAreIsolated(t *testing.T) {
 	}
 	r := newReceiver(t, 1, routes...)
 	r.answered = order.answered
-	s := newScene(t, time.Minute, r)
+	s := newScene(t, r)
 	s.serve()
 	jobs := func(customer string, n int) []*pb.JobSpec {
 		return slices.Repeat([]*pb.JobSpec{{Source: customer, Destination: "partner", Endpoint: r.url + "/" + customer}}, n)
@@ -104,10 +103,9 @@ func TestCustomersAreIsolated(t *testing.T) {
 // A destination that hangs, so that every attempt times out, gets a third of the
 // traffic: what is for others is delivered while it has had nothing.
 func TestHangingDestinationHoldsNobodyUp(t *testing.T) {
-	t.Parallel()
 	const each = 600
 	r := newReceiver(t, 1, "/hangs=status:hang")
-	s := newScene(t, time.Minute, r)
+	s := newScene(t, r)
 	s.serve("--max-in-flight", "64")
 	destinations := []string{"hangs", "first", "second"}
 	for range each / 20 {

@@ -161,7 +161,7 @@ func (l *load) stop() {
 	if ledger := s.ledger(); ledger.GetAccepted() != n || ledger.GetSucceeded() != n {
 		s.Errorf("of %d jobs acknowledged the ledger has %v", n, ledger)
 	}
-	s.command("ledger", "--verify") // its exit code says whether the books balance
+	s.verify()
 	if len(l.mu.kept) == 0 {
 		s.Error("too few Submits to repeat one")
 	}

@@ -13,6 +13,10 @@ import (
 	"centrifuge/jobdb/mysql/mysqltest"
 )
 
+// patience is how long a test may take, several times what it takes beside others on
+// a machine that has nothing else to do.
+const patience = 4 * time.Minute
+
 func TestMain(m *testing.M) {
 	os.Exit(program.Main(func() int { return mysqltest.Main(m) }))
 }

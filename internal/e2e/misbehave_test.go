@@ -50,7 +50,7 @@ func TestMisbehaviour(t *testing.T) {
 			routes = append(routes, "/"+tc.reply+"=status:"+tc.reply)
 		}
 	}
-	s := newScene(t, time.Minute, newReceiver(t, 1, routes...))
+	s := newScene(t, newReceiver(t, 1, routes...))
 	s.serve()
 	jobs := make([]*pb.JobSpec, len(table))
 	for i, tc := range table {

@@ -15,9 +15,10 @@ import (
 // What became of a job can be told many JobDBs later, with its whole trace, also of
 // one that was moved from one to the next, and after a restart as before it. Once those JobDBs are dropped, the answer says so.
 func TestToldOfJobDBsAgo(t *testing.T) {
+	t.Parallel()
 	seed := newSeed(t)
 	r := newReceiver(t, seed, append(loadRoutes, "/later=latency:20ms;outage:0s+4s:503")...)
-	s := newScene(t, 90*time.Second, r)
+	s := newScene(t, r)
 	keeping := append(cycling(), "--jobdb-keep", "1h")
 	s.serve(keeping...)
 	l := s.startLoad(seed)

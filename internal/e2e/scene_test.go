@@ -36,16 +36,16 @@ type scene struct {
 }
 
 // newScene sets the scene. Whatever is awaited on it is awaited no longer than
-// the limit, and then the test fails.
-func newScene(t *testing.T, limit time.Duration, r *receiver) *scene {
+// [patience] lasts, and then the test fails.
+func newScene(t *testing.T, r *receiver) *scene {
 	t.Helper()
 	path := program.Binary(t) // which takes what time it takes
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	s := &scene{T: t, ctx: ctx, receiver: r, binary: path}
 	s.dir = t.TempDir()
 	s.seenAs = s.dir
-	s.client = s.newClient(client.Options{RetryFor: limit, OnRetry: func(error, time.Duration) { s.retried.Add(1) }})
+	s.client = s.newClient(client.Options{RetryFor: patience, OnRetry: func(error, time.Duration) { s.retried.Add(1) }})
 	return s
 }
 
@@ -226,14 +226,32 @@ func (s *scene) awaitDelivered(n int) {
 // printed; it must succeed.
 func (s *scene) command(args ...string) string {
 	s.Helper()
-	cmd := exec.CommandContext(s.ctx, s.binary, append(args, "--server", s.url())...) //nolint:gosec // our own binary
-	var errs strings.Builder
-	cmd.Stderr = &errs
-	out, err := cmd.Output()
+	out, errs, err := s.run(args...)
 	if err != nil {
-		s.Fatalf("%s: %v\n%s%s", strings.Join(args, " "), err, out, errs.String())
+		s.Fatalf("%s: %v\n%s%s", strings.Join(args, " "), err, out, errs)
 	}
-	return string(out)
+	return out
+}
+
+func (s *scene) run(args ...string) (out, errs string, err error) {
+	cmd := exec.CommandContext(s.ctx, s.binary, append(args, "--server", s.url())...) //nolint:gosec // our own binary
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err = cmd.Run()
+	return stdout.String(), stderr.String(), err
+}
+
+// verify has the command recount the books, whose exit code says whether they
+// balance. While a JobDB is being recovered or left, it says that they cannot be told.
+func (s *scene) verify() {
+	s.Helper()
+	s.await("counted by the command", func() (bool, string) {
+		out, errs, err := s.run("ledger", "--verify")
+		if err != nil && !strings.Contains(errs, "unavailable: ") {
+			s.Fatalf("ledger --verify: %v\n%s%s", err, out, errs)
+		}
+		return err == nil, errs
+	})
 }
 
 // commandTrace is what `job ID --json` tells of a job.

@@ -66,6 +66,7 @@ func (s *scene) metric(line string) (bool, string) {
 // Commits are so far apart that the test, not chance, decides what is durable: one
 // begins at once when the job is submitted, and the next after the interval.
 func TestKilledBetweenAnswerAndCommit(t *testing.T) {
+	t.Parallel()
 	const interval = 4 * time.Second
 	for name, tc := range map[string]struct {
 		begun bool // the beginning of the attempt is durable
@@ -77,7 +78,7 @@ func TestKilledBetweenAnswerAndCommit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := &gate{open: make(chan struct{})}
-			s := newScene(t, time.Minute, newReceiverOf(t, g))
+			s := newScene(t, newReceiverOf(t, g))
 			s.serve("--commit-interval", interval.String())
 			id := s.submit(&pb.JobSpec{Source: "s", Destination: "d", Endpoint: s.receiver.url, Timeout: durationpb.New(30 * time.Second)})[0]
 			s.await("attempted", func() (bool, string) { return len(g.requests()) == 1, "" })

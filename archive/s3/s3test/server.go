@@ -49,14 +49,26 @@ type process struct {
 // at its credentials and at nothing else that this machine is configured for.
 func Start(t *testing.T) *Server {
 	t.Helper()
-	for name, value := range map[string]string{
+	for name, value := range Environment() {
+		t.Setenv(name, value)
+	}
+	return Serve(t)
+}
+
+// Environment is what [Start] sets, for tests that give it to processes and not to
+// themselves, so that they may run beside others.
+func Environment() map[string]string {
+	return map[string]string{
 		"AWS_ACCESS_KEY_ID": AccessKey, "AWS_SECRET_ACCESS_KEY": SecretKey, "AWS_SESSION_TOKEN": "",
 		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_PROFILE": "",
 		"AWS_REGION": "", "AWS_DEFAULT_REGION": "", "AWS_ENDPOINT_URL": "", "AWS_ENDPOINT_URL_S3": "",
 		"AWS_EC2_METADATA_DISABLED": "true", "AWS_CA_BUNDLE": "",
-	} {
-		t.Setenv(name, value)
 	}
+}
+
+// Serve is [Start] without the environment.
+func Serve(t *testing.T) *Server {
+	t.Helper()
 	// The socket is an abstract one: its name may be short, however long the path
 	// of the test's folder is, and the port that clients see is the proxy's alone.
 	s := &Server{dir: t.TempDir(), socket: "@centrifuge-" + rand.Text(), secret: SecretKey}

@@ -17,7 +17,8 @@ const refusal = "the archive refused an object; its jobs stay archiving"
 // file. What is to be archived waits for as long, and is seen to; everything else
 // goes on.
 func TestArchive(t *testing.T) {
-	store := s3test.Start(t)
+	t.Parallel()
+	store := s3test.Serve(t)
 	keys := filepath.Join(t.TempDir(), "keys")
 	writeKeys := func(secret string) {
 		profile := "[default]\naws_access_key_id = " + s3test.AccessKey + "\naws_secret_access_key = " + secret + "\n"
@@ -26,11 +27,11 @@ func TestArchive(t *testing.T) {
 		}
 	}
 	writeKeys(s3test.SecretKey)
-	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", keys)
-	t.Setenv("AWS_ACCESS_KEY_ID", "")
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
 	place := url.Values{"endpoint": {store.Proxy.URL()}, "path-style": {"true"}, "region": {"us-east-1"}}
 	f := newFleet(t, ground{archive: "s3://" + s3test.BucketName + "/jobs?" + place.Encode()})
+	f.environment = s3test.Environment()
+	f.environment["AWS_SHARED_CREDENTIALS_FILE"] = keys
+	f.environment["AWS_ACCESS_KEY_ID"], f.environment["AWS_SECRET_ACCESS_KEY"] = "", ""
 	f.manager("manager")
 	a, b := f.director("a"), f.director("b")
 
@@ -65,10 +66,9 @@ func TestArchive(t *testing.T) {
 
 	// Who has the wrong credentials is replaced by who has the right ones.
 	f.T = t
-	t.Setenv("AWS_ACCESS_KEY_ID", s3test.AccessKey)
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+	f.environment["AWS_ACCESS_KEY_ID"], f.environment["AWS_SECRET_ACCESS_KEY"] = s3test.AccessKey, "wrong"
 	wrong := f.director("wrong")
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "another secret")
+	f.environment["AWS_SECRET_ACCESS_KEY"] = "another secret"
 	a.stop()
 	b.stop()
 	l := f.startLoad()

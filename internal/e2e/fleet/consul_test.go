@@ -11,6 +11,7 @@ import (
 // down for longer than the leases last: Directors stop before these are over, and go
 // on when Consul is back.
 func TestConsul(t *testing.T) {
+	t.Parallel()
 	servers := consultest.StartCluster(t, 3)
 	leader := consultest.Leader(t, servers)
 	var follower *consultest.Server
@@ -61,6 +62,7 @@ func TestConsul(t *testing.T) {
 // A Director cannot reach Consul any more, and MariaDB still answers it. Its JobDB
 // goes to the other one's, and it takes another when it can.
 func TestCutOff(t *testing.T) {
+	t.Parallel()
 	server := consultest.Start(t)
 	proxy := consultest.NewProxy(t, server.Address())
 	f := newFleet(t, ground{consul: server.URL()})

@@ -11,7 +11,7 @@ import (
 
 // latency is how long the endpoint takes for an answer, so that who makes at most
 // so many attempts at once makes at most so many a second.
-const latency = 50 * time.Millisecond
+const latency = 100 * time.Millisecond
 
 // endpoint takes what is delivered and remembers how often. Under /refused it
 // takes nothing.

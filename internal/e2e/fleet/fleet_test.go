@@ -39,6 +39,8 @@ type fleet struct {
 	consul   string   // URL for clients, and for processes that are given no other
 	members  []*member
 
+	environment map[string]string // of processes that start, beside the test's own
+
 	// Of all loads that were settled.
 	taken, refused int // jobs acknowledged
 	repeated       int // deliveries that were one too many
@@ -105,7 +107,7 @@ func (f *fleet) directorFlags(name string) []string {
 // nobody has ended: none may, whatever happens around it.
 func (f *fleet) await(what string, ask func() (bool, string)) {
 	f.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		ok, said := ask()

@@ -17,6 +17,7 @@ func (f *fleet) oneOrphanGone() (bool, string) {
 // A Director freezes in the middle of its work for longer than its lease lasts, and
 // wakes when its jobs have gone to another.
 func TestFrozen(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, ground{})
 	f.manager("manager")
 	f.director("awake")
@@ -41,6 +42,7 @@ func TestFrozen(t *testing.T) {
 // Two Directors are started on one JobDB, the only one that there is: one owns it,
 // and the other waits for as long as there is no other.
 func TestOneJobDB(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, ground{})
 	manager := f.manager("manager")
 	f.await("ready with a spare", func() (bool, string) {

@@ -12,6 +12,7 @@ const managing = "managing the fleet"
 // Managers are killed while Directors are cycled and JobDBs drained; the next one
 // goes on from there. Of two, one manages.
 func TestManagers(t *testing.T) {
+	t.Parallel()
 	const kills = 2
 	cycling := []string{"--jobdb-max-age", "1s", "--spares", "2"}
 	f := newFleet(t, ground{})

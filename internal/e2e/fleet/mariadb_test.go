@@ -20,6 +20,7 @@ import (
 // The server of the JobDBs is killed and comes back, connections to it are cut, in
 // the middle of a commit and before its answer, and it becomes slow.
 func TestMariaDB(t *testing.T) {
+	t.Parallel()
 	server := mysqltest.Start(t)
 	proxy := mysqltest.NewProxy(t, server.Address)
 	f := newFleet(t, ground{mysql: proxy.Address})
@@ -61,8 +62,8 @@ func TestMariaDB(t *testing.T) {
 
 	l = f.startLoad()
 	l.flow()
-	proxy.Delay(500 * time.Millisecond)
-	l.flowOf(backlog / 10) // a commit takes seconds
+	proxy.Delay(250 * time.Millisecond)
+	l.flowOf(backlog / 10) // a commit takes more than a second
 	proxy.Delay(0)
 	l.flow()
 	l.settle(0)
@@ -72,6 +73,7 @@ func TestMariaDB(t *testing.T) {
 // and serves from the other one; what it left behind is delivered when the server is
 // back.
 func TestMariaDBGone(t *testing.T) {
+	t.Parallel()
 	lost, kept := mysqltest.Start(t), mysqltest.Start(t)
 	f := newFleet(t, ground{mysql: lost.Address + "," + kept.Address})
 	f.manager("manager", "--spares", "3")
@@ -115,6 +117,7 @@ func TestMariaDBGone(t *testing.T) {
 
 // The disk of the server fills up, where mounting a small one is allowed.
 func TestMariaDBFull(t *testing.T) {
+	t.Parallel()
 	disk := t.TempDir()
 	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=400m"); err != nil {
 		t.Logf("mount a small file system: %v", err)

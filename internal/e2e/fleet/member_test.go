@@ -24,7 +24,7 @@ type member struct {
 // the last one counts.
 func (f *fleet) start(role, name string, args ...string) *member {
 	f.Helper()
-	line := slices.Concat([]string{f.binary, role, "--name", name, "--consul", f.consul}, f.flags, args)
+	line := slices.Concat(f.inEnvironment(), []string{f.binary, role, "--name", name, "--consul", f.consul}, f.flags, args)
 	m := &member{f: f, role: role, name: name, Process: program.Start(f.T, line...)}
 	f.members = append(f.members, m)
 	f.await("listening", func() (bool, string) {
@@ -38,6 +38,16 @@ func (f *fleet) start(role, name string, args ...string) *member {
 	}
 	f.Cleanup(m.client.Close)
 	return m
+}
+
+// inEnvironment is the command by way of which processes are started in the fleet's
+// environment, as a test that runs beside others cannot change its own.
+func (f *fleet) inEnvironment() []string {
+	via := []string{"env"}
+	for name, value := range f.environment {
+		via = append(via, name+"="+value)
+	}
+	return via
 }
 
 // ready reports whether the process says that it accepts jobs, and what else it

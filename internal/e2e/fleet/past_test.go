@@ -13,6 +13,7 @@ import (
 // Any Director tells of any job: of one that waits with another Director, of one that
 // was delivered some JobDBs ago, and of one whose Director is dead.
 func TestEveryDirectorTellsOfEveryJob(t *testing.T) {
+	t.Parallel()
 	cycling := []string{"--jobdb-max-age", "1s", "--spares", "2"}
 	f := newFleet(t, ground{})
 	manager := f.manager("manager", append(cycling, "--jobdb-keep", "1h")...)

@@ -9,6 +9,7 @@ import (
 // Directors come and go under load, in good order and by SIGKILL. Clients notice
 // nothing but latency.
 func TestScale(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, ground{})
 	f.manager("manager")
 	first := f.director("first")

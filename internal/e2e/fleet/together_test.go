@@ -21,10 +21,11 @@ import (
 // one that could not be reached, and to one that starts later. Whoever does not answer
 // is named.
 func TestDirectorsTogether(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, ground{})
 	f.manager("manager")
 	// The lease of c outlasts what it is put through, so that its jobs stay there.
-	a, b, c := f.director("a"), f.director("b"), f.director("c", "--lease-ttl", "40s")
+	a, b, c := f.director("a"), f.director("b"), f.director("c", "--lease-ttl", "30s")
 	paused := &pb.QueueSelector{Destination: "paused"}
 
 	// A pause at one is a pause at all.
@@ -128,6 +129,7 @@ func TestDirectorsTogether(t *testing.T) {
 // Of the Directors that share a record one looks for alerts, so each is told of once;
 // all show it.
 func TestAnAlertIsToldOfOnce(t *testing.T) {
+	t.Parallel()
 	mysql := mysqltest.Start(t).Address
 	f := newFleet(t, ground{mysql: mysql})
 	rules := filepath.Join(f.dir, "rules.yaml")

@@ -4,11 +4,14 @@ package program
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -23,8 +26,10 @@ var built struct { //nolint:gochecknoglobals // a test binary builds it once, an
 }
 
 // Main runs the tests of a binary that calls [Binary], for its TestMain: with a
-// folder for what is built, and without the program's settings that may be in the
-// environment.
+// folder for what is built, without the program's settings that may be in the
+// environment, and, unless -parallel says otherwise, with twice as many side by side
+// as there are processors, since they wait half of the time: for leases to run out,
+// for retries and for servers to come back.
 func Main(run func() int) int {
 	for _, v := range os.Environ() {
 		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "CENTRIFUGE_") {
@@ -32,6 +37,9 @@ func Main(run func() int) int {
 				panic(err)
 			}
 		}
+	}
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
 	}
 	folder, err := os.MkdirTemp("", "centrifuge-e2e-")
 	if err != nil {
