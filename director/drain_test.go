@@ -129,7 +129,7 @@ func finish(t *testing.T, r *rig, y *tally, ids []centrifuge.ID) {
 // A drain moves every job exactly once, with its history, although answers are lost,
 // transfers refused, commits in doubt, and the drain itself is cut short.
 func TestDrainUnderFaults(t *testing.T) {
-	const n = 20_000
+	const n = 12_000
 	p, dir := newPool(t), t.TempDir()
 	y := newTally(firstFails)
 	ids := backlog(t, p, y, dir, n)

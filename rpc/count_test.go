@@ -59,8 +59,8 @@ func TestCountsAreThoseOfTheMessage(t *testing.T) {
 func TestTooMuchIsRefusedBeforeItIsDecoded(t *testing.T) {
 	backend := &fake{}
 	address := serve(t, Options{Backends: backend.backends()})
-	const many = 4 << 20
-	headers := append([]byte{0x12, 0x80, 0x80, 0x80, 0x04}, bytes.Repeat([]byte{0x32, 0x00}, many)...) // one job of 8 MiB
+	const many = 1 << 20
+	headers := append([]byte{0x12, 0x80, 0x80, 0x80, 0x01}, bytes.Repeat([]byte{0x32, 0x00}, many)...) // one job of 2 MiB
 	for name, tt := range map[string]struct{ contentType, body, want string }{
 		"jobs":            {"application/proto", strings.Repeat("\x12\x00", many), "more than 5000"},
 		"headers":         {"application/proto", string(headers), "headers in all"},
