@@ -4,11 +4,13 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,10 +26,20 @@ func TestTokensAndTLS(t *testing.T) {
 	}
 	s := startServe(t, t.TempDir(), "--token-file", tokens, "--tls-cert", cert, "--tls-key", key)
 	server := "--server=https://" + s.address
+	pool := x509.NewCertPool()
+	if pem, err := os.ReadFile(cert); err != nil || !pool.AppendCertsFromPEM(pem) {
+		t.Fatalf("trust %s: %v", cert, err)
+	}
+	browser := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}
 	eventually(t, "ready", func() (bool, string) {
-		r := call(t, "", "ledger", server, "--ca-file", cert, "--token-file", tokens)
-		return r.err == nil, fmt.Sprint(r.err)
+		resp, err := browser.Get("https://" + s.address + "/readyz")
+		if err != nil {
+			return false, err.Error()
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode == http.StatusOK, resp.Status
 	})
+	must(t, "", "ledger", server, "--ca-file", cert, "--token-file", tokens)
 	t.Setenv(tokenEnv, "0123456789abcdef0123")
 	must(t, "", "ledger", server, "--ca-file", cert)
 	t.Setenv(tokenEnv, "")

@@ -62,11 +62,9 @@ func TestStatsAndReport(t *testing.T) {
 	if err := s.stop(); err != nil {
 		t.Fatal(err)
 	}
-	server = "--server=http://" + startServe(t, dir).address
-	eventually(t, "ready", func() (bool, string) {
-		r := call(t, "", "ledger", server)
-		return r.err == nil, fmt.Sprint(r.err)
-	})
+	again := startServe(t, dir)
+	awaitReady(t, again)
+	server = "--server=http://" + again.address
 
 	var report study
 	if err := json.Unmarshal([]byte(must(t, "", "report", server, "--json")), &report); err != nil {
