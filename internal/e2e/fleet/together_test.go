@@ -24,8 +24,10 @@ func TestDirectorsTogether(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, ground{})
 	f.manager("manager")
-	// The lease of c outlasts what it is put through, so that its jobs stay there.
-	a, b, c := f.director("a"), f.director("b"), f.director("c", "--lease-ttl", "30s")
+	// Leases outlast what c is put through, so that its jobs stay there, and what a busy
+	// machine puts the others through.
+	lease := []string{"--lease-ttl", "30s"}
+	a, b, c := f.director("a", lease...), f.director("b", lease...), f.director("c", lease...)
 	paused := &pb.QueueSelector{Destination: "paused"}
 
 	// A pause at one is a pause at all.
@@ -84,7 +86,7 @@ func TestDirectorsTogether(t *testing.T) {
 	a.shows(60, "")
 
 	// One that starts now knows what was said before, as soon as it takes jobs.
-	d := f.director("d")
+	d := f.director("d", lease...)
 	if p := d.said(paused); !p.GetPaused() || p.GetWeight() != 7 {
 		t.Errorf("a new Director has the policy %v", p)
 	}
