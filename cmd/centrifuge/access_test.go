@@ -43,20 +43,8 @@ func startClosed(t *testing.T) (s *serving, idp *identitytest.Provider, dir stri
 	s = startServe(t, filepath.Join(dir, "data"), "--token-file", filepath.Join(dir, "tokens"),
 		"--oidc-issuer", idp.Issuer, "--oidc-client-id", identitytest.ClientID, "--oidc-command-client-id", identitytest.CommandID,
 		"--oidc-client-secret-file", filepath.Join(dir, "secret"), "--oidc-mapping", filepath.Join(dir, "groups"))
-	awaitReady(t, s)
+	awaitReady(t, http.DefaultClient, "http://"+s.address)
 	return s, idp, dir
-}
-
-func awaitReady(t *testing.T, s *serving) {
-	t.Helper()
-	eventually(t, "ready", func() (bool, string) {
-		resp, err := http.Get("http://" + s.address + "/readyz")
-		if err != nil {
-			return false, err.Error()
-		}
-		resp.Body.Close()
-		return resp.StatusCode == http.StatusOK, resp.Status
-	})
 }
 
 func TestLoginByDevice(t *testing.T) {
@@ -147,7 +135,7 @@ func TestLoginNeedsAProvider(t *testing.T) {
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
 	s := startServe(t, t.TempDir())
 	server := "--server=http://" + s.address
-	awaitReady(t, s)
+	awaitReady(t, http.DefaultClient, "http://"+s.address)
 	if r := call(t, "", "login", server); r.err == nil || !strings.Contains(r.err.Error(), "no identity provider") {
 		t.Errorf("got %v", r.err)
 	}

@@ -59,14 +59,7 @@ func startProcess(t *testing.T, dir string, args ...string) *process {
 			return false, p.log.tail()
 		}
 	})
-	eventually(t, "ready", func() (bool, string) {
-		resp, err := http.Get(p.url + "/readyz")
-		if err != nil {
-			return false, err.Error()
-		}
-		resp.Body.Close()
-		return resp.StatusCode == http.StatusOK, resp.Status
-	})
+	awaitReady(t, http.DefaultClient, p.url)
 	return p
 }
 

@@ -101,6 +101,20 @@ func startServe(t *testing.T, dir string, args ...string) *serving {
 	return s
 }
 
+// awaitReady waits until the Director at the URL has its JobDB. Before, the ledger of
+// none balances, and then that of one that is being recovered cannot be told.
+func awaitReady(t *testing.T, client *http.Client, url string) {
+	t.Helper()
+	eventually(t, "ready", func() (bool, string) {
+		resp, err := client.Get(url + "/readyz")
+		if err != nil {
+			return false, err.Error()
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode == http.StatusOK, resp.Status
+	})
+}
+
 // startSink serves a receiver until the test ends.
 func startSink(t *testing.T, routes ...string) (*sink.Sink, string) {
 	t.Helper()

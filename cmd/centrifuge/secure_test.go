@@ -31,14 +31,7 @@ func TestTokensAndTLS(t *testing.T) {
 		t.Fatalf("trust %s: %v", cert, err)
 	}
 	browser := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}
-	eventually(t, "ready", func() (bool, string) {
-		resp, err := browser.Get("https://" + s.address + "/readyz")
-		if err != nil {
-			return false, err.Error()
-		}
-		defer resp.Body.Close()
-		return resp.StatusCode == http.StatusOK, resp.Status
-	})
+	awaitReady(t, &browser, "https://"+s.address)
 	must(t, "", "ledger", server, "--ca-file", cert, "--token-file", tokens)
 	t.Setenv(tokenEnv, "0123456789abcdef0123")
 	must(t, "", "ledger", server, "--ca-file", cert)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,9 +63,9 @@ func TestStatsAndReport(t *testing.T) {
 	if err := s.stop(); err != nil {
 		t.Fatal(err)
 	}
-	again := startServe(t, dir)
-	awaitReady(t, again)
-	server = "--server=http://" + again.address
+	again := "http://" + startServe(t, dir).address
+	awaitReady(t, http.DefaultClient, again)
+	server = "--server=" + again
 
 	var report study
 	if err := json.Unmarshal([]byte(must(t, "", "report", server, "--json")), &report); err != nil {

@@ -59,6 +59,9 @@ func eachSeed(t *testing.T, usual uint64, run func(t *testing.T, n uint64, event
 		run(t, *seed, events)
 		return
 	}
+	if _, err := program(); err != nil {
+		t.Fatal(err)
+	}
 	first, last := uint64(1), usual
 	switch {
 	case *seed > 0:
